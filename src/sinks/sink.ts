@@ -1,0 +1,170 @@
+/**
+ * The contract of a sink: a place that rows are delivered to. To write one, implement `Sink.open` and, of the session
+ * that it returns, `write` and `close`; the rest is optional. Prove it with `testSink` from `millrace/testing`.
+ *
+ *     export function httpSink(options: { name: string; url: string }): Sink {
+ *       return {
+ *         type: 'http',
+ *         name: options.name,
+ *         open: async () => ({
+ *           encoding: { kind: 'ndjson' },
+ *           limits: { inFlight: 8, batchRows: 500 },
+ *           async write(batch, signal) {
+ *             const response = await fetch(options.url, { method: 'POST', body: batch.bytes, signal })
+ *             if (!response.ok) throw new DeliveryError(`HTTP ${response.status}`, { retryable: response.status >= 500 })
+ *           },
+ *           async close() {},
+ *         }),
+ *       }
+ *     }
+ *
+ * The one promise a sink makes: when `write` resolves, the rows are durable at the destination (with `commit`: when that
+ * resolves). Everything the engine says about a job, its checkpoints above all, rests on it. Never resolve early.
+ */
+
+import type { TableSchema } from '../columnar/column-type.ts'
+import type { Encoding, TextColumn } from '../columnar/read-plan.ts'
+import type { Json } from '../core/json.ts'
+import type { Checkpoint, DestinationRef, Order, Proof, SaveState, Unit } from '../core/unit.ts'
+
+export interface Sink {
+  /** With `name` it is what a request's `destinations` say: `kafka`. */
+  readonly type: string
+  readonly name: string
+
+  /**
+   * Called with `probe: true` before a job is staged: check that the destination is there and takes what will be sent,
+   * change nothing; the session is closed at once. Then once per job, destination and process, before the first row.
+   * Sessions of different jobs are open in parallel, so what one opens must not disturb another.
+   *
+   * Throw a `DeliveryError` with `code: 'destination_misconfigured'` for what the user has to mend (a missing topic, no
+   * permission), `destination_unavailable` for what may pass. Give up by a deadline of your own: the engine sets none here.
+   */
+  open(context: SinkContext): Promise<SinkSession>
+}
+
+export interface SinkContext {
+  readonly jobId: string
+  readonly organizationId: string
+  readonly destination: DestinationRef
+  readonly schema: TableSchema
+  readonly order: Order
+  readonly probe: boolean
+  /** Rises whenever another process takes the job over; for fencing at the destination. 0 in a probe. */
+  readonly leaseEpoch: number
+  /** What `save` stored last for this job and destination, in this process or an earlier one. */
+  readonly saved: Json | undefined
+  /** Durable before it resolves; for what must not change while the job lives, such as a partition count. Not in a probe. */
+  readonly save: SaveState
+  /** Aborted when the session has to end in a hurry. */
+  readonly signal: AbortSignal
+}
+
+export interface SinkSession {
+  /** Default: `{ kind: 'rows' }`. */
+  readonly encoding?: Encoding
+  /** What to hand out beside the payload; each costs time, so nothing by default. */
+  readonly asks?: { readonly ids?: boolean; readonly columns?: readonly string[] }
+  readonly limits?: SinkLimits
+  /**
+   * Who tries again. `engine` (default): `write` makes one attempt and throws; the engine backs off with jitter and calls
+   * again with the rows that are left. `own`: the client has its own way of retrying (Kafka, in sequence order); the
+   * engine never sends a batch twice, and an error is final for the rows it names.
+   */
+  readonly retries?: 'engine' | 'own'
+  /**
+   * Ask for batches that are cut at the same places on every reading, after a crash as well, so that `batch.name` can
+   * serve as an idempotency key. Such batches are never cut by time, so they may wait for rows.
+   */
+  readonly stableBatches?: boolean
+
+  /**
+   * Once per unit and attempt, before its first `write`. A sink that keeps the checkpoints itself (in its own transaction)
+   * returns them, and reading starts there; `undefined` leaves it to the engine's.
+   */
+  begin?(unit: Unit): Promise<readonly Checkpoint[] | undefined>
+
+  /**
+   * Delivers one batch; resolves when its rows are durable. Called in parallel, up to `limits.inFlight`; batches of one
+   * partition are called in staged order. `batch.bytes` and all else in the batch are read-only, and yours until the
+   * promise settles. `signal` aborts at the deadline of the delivery or when the job is cancelled: then reject soon.
+   *
+   * Throw a `DeliveryError`:
+   * - `{ retryable: true }`, with `retryAfterMs` if the other side asked for it: the whole batch is tried again.
+   * - `{ retryable: false }`: every row of it is refused for good, and becomes a dead letter where those are allowed.
+   * - `{ failed, rest: 'delivered' }`: only the rows in `failed`; each one's cause says whether it is retryable.
+   * - `{ failed, rest: 'not delivered' }`: the rows in `failed` as before, the others are tried again.
+   * Any other error is retried until the deadline (`engine`), and then fails the destination, with its checkpoint intact.
+   */
+  write(batch: MessageBatch, signal: AbortSignal): Promise<Proof | void>
+
+  /**
+   * If present, rows are settled only here: a file is renamed, a transaction committed. It is a barrier: all writes of the
+   * unit have resolved, none starts until it has, and `upTo` is exactly what was written. Called at the unit's end, every
+   * `commitRows` or `commitMs`, and before a pause.
+   */
+  commit?(unit: Unit, upTo: readonly Checkpoint[]): Promise<Proof | void>
+
+  /** Instead of the last `commit`, when the unit failed or was cancelled: leave nothing behind of what was not committed. */
+  abort?(unit: Unit): Promise<void>
+
+  /** Once, when no write is in flight any more; also after errors. Frees what `open` made, never a client that the host handed in. */
+  close(): Promise<void>
+}
+
+export interface SinkLimits {
+  /** Writes at the same time, per unit. Default 4. */
+  readonly inFlight?: number
+  /** Of those, per partition. Default: `inFlight`, or 1 where `order` is `key` and the engine retries. */
+  readonly inFlightPerPartition?: number
+  /** Most rows of a batch. Default 10,000. */
+  readonly batchRows?: number
+  /** Most bytes of a batch; a single larger row comes alone. Default 1 MiB. */
+  readonly batchBytes?: number
+  /** A batch that is not full is sent after this long. Default 100 ms. */
+  readonly lingerMs?: number
+  /** With `commit`: how often. Default: only at the end of a unit. */
+  readonly commitRows?: number
+  readonly commitMs?: number
+}
+
+export interface MessageBatch {
+  /** `Unit.id` */
+  readonly unit: string
+  /**
+   * Names exactly these rows of this job and delivery; a retry of the same rows has the same name, a retry of fewer
+   * another. With `stableBatches` the same after a crash.
+   */
+  readonly name: string
+  readonly rows: number
+  readonly bytes: Uint8Array<ArrayBuffer>
+  /** Row i is `bytes[ends[i-1] ?? 0, ends[i])`; empty where the framing hides single rows. */
+  readonly ends: Uint32Array<ArrayBuffer>
+  /** Where the rows come from: spans of chunks. `first`: position of the first of `rows` among the span's rows for this partition. */
+  readonly spans: readonly {
+    readonly chunk: number
+    readonly row: number
+    readonly first: number
+    readonly rows: number
+  }[]
+  readonly partition?: number
+  /** If asked for: the stable name of each row. */
+  readonly ids?: TextColumn
+  /** If asked for: values as text. */
+  readonly columns?: Readonly<Record<string, TextColumn>>
+}
+
+/** Row `index` of a batch whose framing shows its rows; a view, not a copy. */
+export function rowBytes(batch: Pick<MessageBatch, 'bytes' | 'ends'>, index: number): Uint8Array<ArrayBuffer> {
+  return batch.bytes.subarray(index === 0 ? 0 : batch.ends[index - 1]!, batch.ends[index]!)
+}
+
+/** Value `index` of a text column, or null; a view, not a copy. */
+export function textBytes(column: TextColumn, index: number): Uint8Array<ArrayBuffer> | null {
+  if (column.nulls[index] === 1) return null
+  return column.bytes.subarray(index === 0 ? 0 : column.ends[index - 1]!, column.ends[index]!)
+}
+
+export type { Encoding, TextColumn } from '../columnar/read-plan.ts'
+export { DeliveryError } from '../core/errors.ts'
+export type { Checkpoint, DestinationRef, Order, Proof, Unit } from '../core/unit.ts'

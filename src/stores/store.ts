@@ -1,0 +1,192 @@
+/**
+ * The contract of the job store: the durable memory of an engine, and the only thing that several processes share.
+ *
+ * Every method resolves when its effect is durable, and rejects with a `StoreError` and no effect otherwise. Calls may
+ * overlap. Methods that take a {@link Lease} are the owner's: they do nothing and reject with code `lease_lost`
+ * unless the lease's epoch is the job's current one. All others may be called by anybody.
+ *
+ * Prove an implementation with `testStore` from `millrace/testing`.
+ */
+import type { Predicate } from '../columnar/predicate.ts'
+import type { DestinationState, JobStatus } from '../core/job.ts'
+import type { Json } from '../core/json.ts'
+import type { BackfillRequest } from '../core/request.ts'
+import type { Checkpoint, DeadLetter, DestinationRef, Proof, UnitReport } from '../core/unit.ts'
+import type { StagedFile } from '../sources/source.ts'
+
+export interface Store {
+  /** Adds a job in status `staging`, owned by nobody, epoch 0. Rejects with code `conflict` if the id is taken. */
+  create(job: NewJob): Promise<void>
+
+  get(jobId: string): Promise<JobRecord | undefined>
+
+  /** Newest first by `time_created`, then by id descending. */
+  list(query: ListQuery): Promise<readonly JobRecord[]>
+
+  /**
+   * Adds to what is wished of a job if its status is one of `when` at that instant; otherwise nothing changes. Answers the
+   * job as it then is, or undefined if there is none. The owner learns of it from `beat` and `report`.
+   */
+  wish(jobId: string, wishes: Wishes, when: readonly JobStatus[]): Promise<JobRecord | undefined>
+
+  /** Jobs that are not final, with what is needed to claim them. */
+  unfinished(): Promise<readonly Claimable[]>
+
+  /**
+   * Makes the caller the owner if epoch and beat are still what the caller saw; the lease has the next epoch. Undefined if
+   * they are not. Whether a beat has stood still for long enough is the caller's judgement, on its own monotonic clock.
+   */
+  claim(seen: Claimable): Promise<Lease | undefined>
+
+  /** Says that the owner lives, and brings it the wishes. */
+  beat(lease: Lease): Promise<Wishes>
+
+  /** Gives the job up: anybody may claim it at once. */
+  release(lease: Lease): Promise<void>
+
+  /** Stores what is to survive of the staging before files exist. A new `stagingId` drops what was saved for the old one. */
+  saveStaging(lease: Lease, staging: StagingState): Promise<void>
+
+  /** Compare-and-set on the status: rejects with code `conflict`, and changes nothing, if it is not `from`. */
+  transition(lease: Lease, from: JobStatus, to: JobStatus, change: JobChange): Promise<void>
+
+  /** Changes one destination of a job that is not final; the first `failed` stays, with its error. */
+  setDestination(lease: Lease, uid: string, change: DestinationChange): Promise<void>
+
+  manifest(jobId: string): Promise<Manifest | undefined>
+
+  /** All of a job's, by destination uid. Ordered by chunk. */
+  checkpoints(jobId: string): Promise<Readonly<Record<string, readonly Checkpoint[]>>>
+
+  /** Numbers the attempts of a unit from 1; reports of earlier ones are refused with `lease_lost` from then on. */
+  startUnit(lease: Lease, unit: string): Promise<number>
+
+  /**
+   * Stores checkpoints, dead letters and proof in one write. A checkpoint whose watermark is not above the stored one
+   * changes nothing. Dead letters are keyed by destination, chunk and row, so that a repeat counts once; those that would exceed
+   * `maxDeadLetters` of the destination are refused from the first such on, and the caller must not have put a checkpoint
+   * at or behind it into the same report.
+   */
+  report(
+    lease: Lease,
+    report: UnitReport,
+    maxDeadLetters: number,
+  ): Promise<{ readonly deadLettersRefused: number; readonly wishes: Wishes }>
+
+  /** Ordered by chunk and row. */
+  deadLetters(jobId: string, destination: string): AsyncIterable<DeadLetter>
+
+  /** What the destination proved so far, in the order of the reports. */
+  proof(jobId: string, destination: string): Promise<Proof>
+
+  /** Stores a set of filter values under the SHA-256 of its sorted distinct members; storing it again is free. */
+  putValueSet(values: AsyncIterable<readonly string[]>): Promise<ValueSet>
+
+  /** In pieces, or undefined if there is no such set. */
+  valueSet(ref: string): Promise<(ValueSet & { values(): AsyncIterable<readonly string[]> }) | undefined>
+
+  close(): Promise<void>
+}
+
+export interface ValueSet {
+  /** `sha256:<64 hex digits>` */
+  readonly ref: string
+  /** Distinct members. */
+  readonly count: number
+}
+
+export interface NewJob {
+  readonly jobId: string
+  readonly organizationId: string
+  readonly request: BackfillRequest
+  /** The catalogue's partition key if the request named none. */
+  readonly partitionKey: string
+  readonly destinations: readonly DestinationRef[]
+  /** RFC 3339, UTC. */
+  readonly timeCreated: string
+}
+
+export interface JobRecord extends NewJob {
+  readonly status: JobStatus
+  readonly epoch: number
+  readonly beat: number
+  readonly wishes: Wishes
+  readonly staging: StagingState | undefined
+  readonly numChunks: number | undefined
+  /** Chunks that some destination that has not failed has yet to settle; undefined while staging. Kept by `report` and `setDestination`. */
+  readonly chunksLeft: number | undefined
+  readonly error: StoredError | undefined
+  readonly timeCompleted: string | undefined
+  readonly destinationRecords: readonly DestinationRecord[]
+}
+
+export interface DestinationRecord extends DestinationRef {
+  readonly state: DestinationState
+  readonly error: StoredError | undefined
+  /** What the sink saved for this job. */
+  readonly saved: Json | undefined
+  /** Sums over the stored checkpoints. */
+  readonly delivered: number
+  readonly filtered: number
+  readonly deadLettered: number
+  readonly bytes: number
+  readonly chunksDone: number
+}
+
+export interface StoredError {
+  readonly code: string
+  readonly message: string
+}
+
+export interface StagingState {
+  readonly stagingId: string
+  /** What the source saved; null before it did. */
+  readonly saved: Json
+}
+
+/** What a job's delivery is fixed by. Stored once, when staging has ended, so that an upgrade of millrace cannot move a span. */
+export interface Manifest {
+  readonly files: readonly StagedFile[]
+  readonly residual?: Predicate
+  readonly spanRows: number
+  /** Runs of chunk numbers, in order. */
+  readonly units: readonly (readonly number[])[]
+}
+
+/** Added up: a wish once made is kept until the job is final. */
+export interface Wishes {
+  readonly cancel?: boolean
+}
+
+export interface JobChange {
+  readonly manifest?: Manifest
+  readonly error?: StoredError
+  readonly timeCompleted?: string
+}
+
+export interface DestinationChange {
+  readonly state?: DestinationState
+  readonly error?: StoredError
+  readonly saved?: Json
+}
+
+export interface Claimable {
+  readonly jobId: string
+  readonly epoch: number
+  readonly beat: number
+}
+
+export interface Lease {
+  readonly jobId: string
+  readonly epoch: number
+}
+
+export interface ListQuery {
+  readonly organizationId?: string
+  readonly status?: JobStatus
+  readonly table?: string
+  /** Default 1,000. */
+  readonly limit?: number
+  /** Only jobs older than this one, which is how pages follow each other. */
+  readonly before?: { readonly timeCreated: string; readonly jobId: string }
+}
