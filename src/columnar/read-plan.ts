@@ -79,12 +79,12 @@ export interface SpanRead {
   readonly rows: number
   /** How many of them the predicate left out. */
   readonly filtered: number
+  /** Payload bytes of the rows that were not filtered, whether in `batches` or still filling. */
+  readonly bytes: number
   /** No span of this chunk follows. An empty file is one span of 0 rows. */
   readonly last: boolean
   /** Batches that this span completed, in order; they may begin with rows of earlier spans. */
   readonly batches: readonly FilledBatch[]
-  /** Bytes that are in filling batches now. */
-  readonly fillingBytes: number
 }
 
 /** Many encoded rows in one buffer that belongs to the receiver. */
