@@ -1,0 +1,138 @@
+import { describe, expect, it } from 'vitest'
+import { type MessageBatch, rowBytes, type Sink, type SinkSession } from '../../src/sinks/sink.ts'
+import { testSink } from '../../src/testing/sink.ts'
+
+interface Destination {
+  readonly rows: string[]
+}
+
+describe('testSink', () => {
+  it('passes a sink that keeps the contract, with and without a commit', async () => {
+    expect(await failures(rows => ({ write: async batch => void rows.push(...texts(batch)) }))).toEqual([])
+    expect(await failures(rows => committing(rows))).toEqual([])
+  })
+
+  it.each<[string, (rows: string[]) => SinkSession, RegExp]>([
+    [
+      'loses a batch',
+      rows => ({ ...honest(rows), write: async batch => void (rows.length < 500 && rows.push(...texts(batch))) }),
+      /did not arrive/,
+    ],
+    [
+      'delivers a batch twice',
+      rows => ({ ...honest(rows), write: async batch => void rows.push(...texts(batch), ...texts(batch)) }),
+      /that should not have, or twice/,
+    ],
+    [
+      'damages text',
+      rows => ({ ...honest(rows), write: async batch => void rows.push(...texts(batch, 'latin1')) }),
+      /did not arrive/,
+    ],
+    [
+      'resolves before it has used the bytes',
+      rows => ({ ...honest(rows), write: async batch => void setImmediate(() => rows.push(...texts(batch))) }),
+      /did not arrive/,
+    ],
+    [
+      'takes the whole buffer for the bytes',
+      rows => ({
+        ...honest(rows),
+        write: async batch => void rows.push(...texts({ ...batch, bytes: new Uint8Array(batch.bytes.buffer) })),
+      }),
+      /did not arrive/,
+    ],
+    ['writes when it is closed', rows => ({ ...honest(rows), close: async () => void rows.push('{}') }), /or twice/],
+    ['commits nothing', rows => ({ ...committing(rows), commit: async () => {} }), /did not arrive/],
+    [
+      'shows rows before the commit',
+      rows => ({ ...honest(rows), commit: async () => {}, abort: async () => {} }),
+      /twice/,
+    ],
+    ['asks for a column that is not there', rows => ({ ...honest(rows), asks: { columns: ['nope'] } }), /column nope/],
+    ['cannot read JSON arrays', rows => ({ ...honest(rows), encoding: { kind: 'json-array' } }), /did not arrive/],
+  ])('fails a sink that %s', async (_, session, message) => {
+    const failed = await failures(session)
+    expect(failed.map(error => error.message).join('\n')).toMatch(message)
+  })
+
+  it('fails a sink whose probe changes something', async () => {
+    const [probe] = testSink(
+      options((rows, probing) => {
+        if (probing) rows.push('{}')
+        return honest(rows)
+      }),
+    )
+    await expect(probe?.run()).rejects.toThrow('1 arrived that should not have')
+  })
+
+  it('hands out names and columns that were asked for', async () => {
+    const seen = new Map<string, string>()
+    const failed = await failures(rows => ({
+      ...honest(rows),
+      asks: { ids: true, columns: ['key', 'id'] },
+      async write(batch) {
+        rows.push(...texts(batch))
+        const { key, id } = batch.columns ?? {}
+        for (let row = 0; row < batch.rows; row++)
+          if (key?.nulls[row] === 1) seen.set(text(batch.ids!, row).replace(/^.{36}/, ''), text(id!, row))
+      },
+    }))
+    expect(failed).toEqual([])
+    expect([...seen].slice(0, 2)).toEqual([
+      ['-0-9', '9'],
+      ['-0-19', '19'],
+    ])
+  })
+
+  it('disposes of every sink', async () => {
+    const disposed: Sink[] = []
+    const tests = testSink({ ...options(honest), dispose: async sink => void disposed.push(sink) })
+    for (const { run } of tests) await run()
+    expect(new Set(disposed).size).toBe(tests.length)
+  })
+})
+
+async function failures(session: (rows: string[]) => Partial<SinkSession>): Promise<Error[]> {
+  const failed: Error[] = []
+  for (const { run } of testSink(options(session))) await run().catch((error: Error) => failed.push(error))
+  return failed
+}
+
+function options(session: (rows: string[], probe: boolean) => Partial<SinkSession>) {
+  return {
+    manyRows: 2_000,
+    create(): Sink & Destination {
+      const rows: string[] = []
+      return {
+        type: 'test',
+        name: 'test',
+        rows,
+        open: async ({ probe }) => ({ write: async () => {}, close: async () => {}, ...session(rows, probe) }),
+      }
+    },
+    read: async ({ rows }: Destination) => rows,
+  }
+}
+
+function honest(rows: string[]): SinkSession {
+  return { write: async batch => void rows.push(...texts(batch)), close: async () => {} }
+}
+
+function committing(rows: string[]): SinkSession {
+  const open = new Map<string, string[]>()
+  return {
+    begin: async unit => void open.set(unit.id, []),
+    write: async batch => void open.get(batch.unit)!.push(...texts(batch)),
+    commit: async unit => void rows.push(...open.get(unit.id)!.splice(0)),
+    abort: async unit => void open.delete(unit.id),
+    close: async () => open.clear(),
+  }
+}
+
+function texts(batch: MessageBatch, encoding: BufferEncoding = 'utf8'): string[] {
+  return Array.from({ length: batch.rows }, (_, row) => Buffer.from(rowBytes(batch, row)).toString(encoding))
+}
+
+function text(column: Pick<MessageBatch, 'bytes' | 'ends'>, row: number): string {
+  return Buffer.from(rowBytes(column, row)).toString()
+}
