@@ -1,0 +1,8 @@
+import { kafka } from './kafka.ts'
+import type { TestServer } from './server.ts'
+
+/** Every server that tests can ask for, by name. */
+export const SERVERS = { kafka } as const
+
+export type ServerName = keyof typeof SERVERS
+export type FactsOf<Name extends ServerName> = (typeof SERVERS)[Name] extends TestServer<infer Facts> ? Facts : never
