@@ -1,8 +1,18 @@
+import { randomUUID } from 'node:crypto'
 import type { Sink } from '../sinks/sink.ts'
 import type { Source } from '../sources/source.ts'
-import type { Store, ValueSet } from '../stores/store.ts'
-import type { Job, JobStatus } from './job.ts'
+import { sqliteStore } from '../stores/sqlite.ts'
+import type { JobRecord, Store, ValueSet } from '../stores/store.ts'
+import { Changes } from './changes.ts'
+import { MillraceError } from './errors.ts'
+import { isFinal, type Job, type JobStatus } from './job.ts'
+import { toJob } from './job-view.ts'
+import { createLanes } from './lanes.ts'
+import { resolveOptions } from './options.ts'
+import { Owner } from './owner.ts'
 import type { BackfillRequest } from './request.ts'
+import { resolveRequest } from './resolve.ts'
+import { inProcessRunner } from './runner.ts'
 import type { Order } from './unit.ts'
 
 export interface EngineOptions {
@@ -21,6 +31,11 @@ export interface EngineOptions {
   readonly rowGroupBudgetBytes?: number
   /** A job whose owner has not been heard of for this long may be taken over. Default 30 s. */
   readonly leaseMs?: number
+  /**
+   * Whether to go on with unfinished jobs of the store whose owner is gone, if this engine has their table and
+   * destinations. Default true.
+   */
+  readonly takeOver?: boolean
   /** How long a cancelled job waits for what is in flight before it gives that up. Default 10 s. */
   readonly cancelGraceMs?: number
 }
@@ -40,7 +55,7 @@ export interface DeliveryOptions {
   readonly maxDeadLetters?: number
   /** Units delivered at the same time. Default 2; 1 where `order` is `total`. */
   readonly unitsInFlight?: number
-  /** Longest time between two checkpoints. Default 1 s. */
+  /** Longest time between two checkpoints, and until a cancellation is noticed. Default 500 ms. */
   readonly checkpointMs?: number
   /** How long one batch may be tried, over all attempts. Default 5 minutes. */
   readonly deliveryDeadlineMs?: number
@@ -87,4 +102,91 @@ export interface JobQuery extends Scope {
   readonly before?: { readonly time_created: string; readonly job_id: string }
 }
 
-export declare function createEngine(options: EngineOptions): Engine
+/** Validates the options (throws a `ConfigError`), and begins to take over jobs whose owner is gone. */
+export function createEngine(options: EngineOptions): Engine {
+  const settings = resolveOptions(options)
+  const store = options.store ?? sqliteStore()
+  const { source } = options
+  const changes = new Changes()
+  const lanes = createLanes(options.lanes)
+  const runner = inProcessRunner()
+  const surroundings = { source, store, lanes, runner, settings, onChanged: (jobId: string) => changes.announce(jobId) }
+  const owner = new Owner(surroundings, options.takeOver ?? true)
+  const sinks = [...settings.destinations.values()].map(({ sink }) => sink)
+  let closed: Promise<void> | undefined
+
+  async function record(jobId: string, scope: Scope = {}): Promise<JobRecord> {
+    const found = await store.get(jobId)
+    if (found && found.organizationId === organizationOf(scope)) return found
+    throw new MillraceError('not_found', `there is no job ${jobId}`)
+  }
+
+  async function close(): Promise<void> {
+    await owner.close()
+    await lanes.close()
+    changes.end()
+    if (options.store === undefined) await store.close()
+    await source.close?.()
+  }
+
+  return {
+    async create(input, scope = {}) {
+      if (closed) throw new MillraceError('cancelled', 'the engine is closed')
+      const resolved = await resolveRequest(input, { source, store, sinks }, AbortSignal.timeout(DESCRIBE_MS))
+      const jobId = randomUUID()
+      await store.create({
+        jobId,
+        organizationId: organizationOf(scope),
+        request: resolved.request,
+        partitionKey: resolved.window.column,
+        destinations: resolved.destinations,
+        timeCreated: new Date().toISOString(),
+      })
+      await owner.claim({ jobId, epoch: 0, beat: 0 })
+      return toJob(await record(jobId, scope))
+    },
+    async get(jobId, scope) {
+      return toJob(await record(jobId, scope))
+    },
+    async list({ organization_id, before, ...query } = {}) {
+      const page = before ? { before: { timeCreated: before.time_created, jobId: before.job_id } } : {}
+      const records = await store.list({ ...query, ...page, organizationId: organizationOf({ organization_id }) })
+      return records.map(toJob)
+    },
+    async cancel(jobId, scope) {
+      await record(jobId, scope)
+      const after = await store.wish(jobId, { cancel: true }, ['staging', 'transporting'])
+      if (!after || isFinal(after.status)) {
+        throw new MillraceError('conflict', `job ${jobId} is already ${after?.status}, and can no longer be cancelled`)
+      }
+      owner.hurry(jobId)
+      changes.announce(jobId)
+      return toJob(after)
+    },
+    async *watch(jobId, { signal, ...scope } = {}) {
+      let last: string | undefined
+      for (;;) {
+        signal?.throwIfAborted()
+        const changed = changes.next(jobId, WATCH_POLL_MS, signal)
+        const job = toJob(await record(jobId, scope))
+        const state = JSON.stringify(job)
+        if (state !== last) yield job
+        last = state
+        if (isFinal(job.status)) return
+        await changed
+        if (changes.ended) return
+      }
+    },
+    putValues: values => store.putValueSet(values),
+    close: () => (closed ??= close()),
+  }
+}
+
+/** How long the source may take to describe a table. */
+const DESCRIBE_MS = 60_000
+/** Changes made by other processes are seen this often. */
+const WATCH_POLL_MS = 500
+
+function organizationOf(scope: { readonly organization_id?: string | undefined }): string {
+  return scope.organization_id ?? 'default'
+}

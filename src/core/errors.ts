@@ -17,6 +17,7 @@ export const ERRORS = {
   destination_misconfigured: { status: 502, exit: 6, retryable: false },
   delivery_failed: { status: 502, exit: 6, retryable: true },
   store_failed: { status: 503, exit: 7, retryable: true },
+  lane_lost: { status: 500, exit: 1, retryable: true },
   lease_lost: { status: 409, exit: 7, retryable: false },
   cancelled: { status: 409, exit: 130, retryable: false },
   internal: { status: 500, exit: 1, retryable: false },

@@ -93,8 +93,11 @@ export interface UnitReport {
 
 /** What the owner of the job wants of the unit now. */
 export interface ReportAnswer {
-  /** `drain`: write nothing new, settle what is in flight. `abort`: give up what is in flight as well. */
-  readonly stop?: 'drain' | 'abort'
+  /**
+   * `drain`: write nothing new, settle what is in flight and commit it; the unit goes on later. `cancel`: settle what is in
+   * flight, commit nothing more. To give up what is in flight as well, abort the unit's signal.
+   */
+  readonly stop?: 'drain' | 'cancel'
   /** The last dead letters of the report, this many, were over the limit and are not stored; nor is a checkpoint behind the first of them. */
   readonly deadLettersRefused: number
 }

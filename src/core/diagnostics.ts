@@ -1,0 +1,31 @@
+/**
+ * What the engine tells a host that wants to watch it, through `node:diagnostics_channel`: subscribe to
+ * `millrace:job`, `millrace:unit`, `millrace:write`, `millrace:lane` or `millrace:warning`. Free when nobody does.
+ * Messages hold ids, counts and errors; never rows, keys or secrets.
+ */
+import { channel } from 'node:diagnostics_channel'
+import type { JobStatus } from './job.ts'
+
+export interface Diagnostics {
+  /** A job was stored in a new status. */
+  job: { readonly job_id: string; readonly status: JobStatus; readonly error?: unknown }
+  unit: { readonly unit: string; readonly attempt: number; readonly event: 'started' | 'done' | 'stopped' | 'failed'; readonly error?: unknown }
+  /** A batch was acknowledged; `refused` rows of it became dead letters. */
+  write: { readonly unit: string; readonly rows: number; readonly bytes: number; readonly refused: number }
+  /** A lane's worker thread died and was replaced. */
+  lane: { readonly lane: number; readonly error: unknown }
+  /** Something went wrong that fails no job: left-over files, an unreachable store during a heartbeat. */
+  warning: { readonly message: string; readonly error: unknown }
+}
+
+const channels = {
+  job: channel('millrace:job'),
+  unit: channel('millrace:unit'),
+  write: channel('millrace:write'),
+  lane: channel('millrace:lane'),
+  warning: channel('millrace:warning'),
+}
+
+export function publish<Name extends keyof Diagnostics>(name: Name, message: Diagnostics[Name]): void {
+  if (channels[name].hasSubscribers) channels[name].publish(message)
+}

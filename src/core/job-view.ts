@@ -1,0 +1,46 @@
+import type { DestinationRecord, JobRecord } from '../stores/store.ts'
+import type { Job, JobDestination } from './job.ts'
+
+/** A stored job in the words of the wire. */
+export function toJob(record: JobRecord): Job {
+  const { request } = record
+  const { start, end } = request.backfill_window
+  return {
+    job_id: record.jobId,
+    workflow_id: `beam-backfill-${record.organizationId}-${record.jobId}`,
+    organization_id: record.organizationId,
+    status: record.status,
+    job_name: request.job_name ?? null,
+    table: request.table,
+    partition_key: record.partitionKey,
+    backfill_start: start,
+    backfill_end: end,
+    filter_column: request.filter?.column ?? null,
+    filter_values: request.filter?.values ?? null,
+    filter_values_ref: request.filter?.values_ref ?? null,
+    destinations: record.destinationRecords.map(destination => toDestination(destination, record.numChunks)),
+    static_egress_ip: request.static_egress_ip ?? false,
+    num_chunks: record.numChunks ?? null,
+    chunks_left: record.chunksLeft ?? null,
+    error_message: record.error?.message ?? null,
+    error_code: record.error?.code ?? null,
+    cancel_requested: record.wishes.cancel ?? false,
+    time_created: record.timeCreated,
+    time_completed: record.timeCompleted ?? null,
+  }
+}
+
+function toDestination(record: DestinationRecord, numChunks: number | undefined): JobDestination {
+  return {
+    type: record.type,
+    name: record.name,
+    uid: record.uid,
+    status: record.state,
+    delivered: record.delivered,
+    filtered: record.filtered,
+    dead_lettered: record.deadLettered,
+    bytes: record.bytes,
+    chunks_left: numChunks === undefined ? null : numChunks - record.chunksDone,
+    error_message: record.error?.message ?? null,
+  }
+}

@@ -1,0 +1,55 @@
+/** The program of a lane: reads units for the host, one span a call. */
+import { parentPort } from 'node:worker_threads'
+import type { FilledBatch, ReadPlan, TextColumn, UnitReader } from '../columnar/read-plan.ts'
+import { openUnitReader } from '../columnar/reader.ts'
+import { ValueSets } from '../columnar/value-sets.ts'
+import type { RemoteAccess } from './lanes.ts'
+import { Moved, ThreadRpc } from './thread-rpc.ts'
+
+const readers = new Map<number, UnitReader>()
+const valueSets = new ValueSets()
+
+const host = new ThreadRpc(parentPort!, {
+  open(id: number, plan: ReadPlan) {
+    readers.set(
+      id,
+      openUnitReader(
+        plan,
+        async chunk => localAccess(id, await host.call<RemoteAccess>('access', [id, chunk])),
+        ref => valueSets.get(ref, () => pieces(id, ref)),
+      ),
+    )
+  },
+  async next(id: number) {
+    const span = await readers.get(id)!.next()
+    return span && new Moved(span, span.batches.flatMap(buffersOf))
+  },
+  async cut(id: number) {
+    const batches = await readers.get(id)!.cut()
+    return new Moved(batches, batches.flatMap(buffersOf))
+  },
+  async close(id: number) {
+    const reader = readers.get(id)
+    readers.delete(id)
+    await reader?.close()
+  },
+})
+
+function localAccess(id: number, access: RemoteAccess): Awaited<ReturnType<Parameters<typeof openUnitReader>[1]>> {
+  if (!('handle' in access)) return access
+  const { handle, byteLength } = access
+  return { byteLength, read: (start, end) => host.call<Uint8Array>('read', [id, handle, start, end]) }
+}
+
+async function* pieces(id: number, ref: string): AsyncGenerator<readonly string[]> {
+  for (;;) {
+    const piece = await host.call<readonly string[] | undefined>('values', [id, ref])
+    if (piece === undefined) return
+    yield piece
+  }
+}
+
+function buffersOf({ bytes, ends, rowNumbers, ids, columns = {} }: FilledBatch): ArrayBuffer[] {
+  const texts: TextColumn[] = [...(ids ? [ids] : []), ...Object.values(columns)]
+  return [bytes, ends, rowNumbers, ...texts.flatMap(text => [text.bytes, text.ends, text.nulls])].map(view => view.buffer)
+}

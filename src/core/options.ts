@@ -1,0 +1,84 @@
+/** The engine's options with their defaults, checked once. */
+import type { Sink } from '../sinks/sink.ts'
+import type { DeliveryOptions, EngineOptions, SinkRegistration } from './engine.ts'
+import { ConfigError, type Problem } from './errors.ts'
+
+export interface Destination {
+  readonly sink: Sink
+  readonly delivery: Required<DeliveryOptions>
+}
+
+export interface Settings {
+  /** By `type/name`. */
+  readonly destinations: ReadonlyMap<string, Destination>
+  readonly stagedFileBytes: number
+  readonly rowGroupBudgetBytes: number
+  readonly leaseMs: number
+  readonly cancelGraceMs: number
+}
+
+const MEBIBYTE = 1 << 20
+
+const DELIVERY: Required<DeliveryOptions> = {
+  order: 'none',
+  maxUnsettledRows: 200_000,
+  maxUnsettledBytes: 64 * MEBIBYTE,
+  maxDeadLetters: 0,
+  unitsInFlight: 2,
+  checkpointMs: 500,
+  deliveryDeadlineMs: 300_000,
+}
+
+/** A full span must always fit. */
+const LEAST_UNSETTLED_ROWS = 8_192
+
+/** Throws a `ConfigError` that lists every problem. */
+export function resolveOptions(options: EngineOptions): Settings {
+  const problems: Problem[] = []
+  const settings = {
+    destinations: resolveDestinations(options, problems),
+    stagedFileBytes: options.stagedFileBytes ?? 32 * MEBIBYTE,
+    rowGroupBudgetBytes: options.rowGroupBudgetBytes ?? 256 * MEBIBYTE,
+    leaseMs: options.leaseMs ?? 30_000,
+    cancelGraceMs: options.cancelGraceMs ?? 10_000,
+  }
+  const { destinations: _, ...numbers } = settings
+  checkNumbers('', { ...numbers, ...(options.lanes === undefined ? {} : { lanes: options.lanes + 1 }) }, problems)
+  if (problems.length > 0) {
+    throw new ConfigError(problems.map(problem => `${problem.path}: ${problem.message}`).join('\n'), { problems })
+  }
+  return settings
+}
+
+function resolveDestinations(options: EngineOptions, problems: Problem[]): Map<string, Destination> {
+  const destinations = new Map<string, Destination>()
+  if (options.sinks.length === 0) problems.push({ path: 'sinks', message: 'at least one is needed' })
+  options.sinks.forEach((entry, index) => {
+    const { sink, ...own } = isRegistration(entry) ? entry : { sink: entry }
+    const key = `${sink.type}/${sink.name}`
+    if (destinations.has(key)) problems.push({ path: `sinks[${index}]`, message: `${key} is registered twice` })
+    destinations.set(key, { sink, delivery: resolveDelivery({ ...options.delivery, ...own }, `sinks[${index}].`, problems) })
+  })
+  return destinations
+}
+
+function isRegistration(entry: Sink | SinkRegistration): entry is SinkRegistration {
+  return 'sink' in entry
+}
+
+function resolveDelivery(options: DeliveryOptions, path: string, problems: Problem[]): Required<DeliveryOptions> {
+  const delivery = { ...DELIVERY, ...options }
+  const { order, maxDeadLetters, ...positive } = delivery
+  checkNumbers(path, { ...positive, maxDeadLetters: maxDeadLetters + 1 }, problems)
+  if (!['none', 'key', 'total'].includes(order)) problems.push({ path: `${path}order`, message: 'must be none, key or total' })
+  if (delivery.maxUnsettledRows < LEAST_UNSETTLED_ROWS) {
+    problems.push({ path: `${path}maxUnsettledRows`, message: `must be at least ${LEAST_UNSETTLED_ROWS}, the rows of a span` })
+  }
+  return order === 'total' ? { ...delivery, unitsInFlight: 1 } : delivery
+}
+
+function checkNumbers(path: string, numbers: Readonly<Record<string, number>>, problems: Problem[]): void {
+  for (const [name, value] of Object.entries(numbers)) {
+    if (!(Number.isSafeInteger(value) && value > 0)) problems.push({ path: path + name, message: 'must be a whole number, and large enough' })
+  }
+}

@@ -1,0 +1,77 @@
+/**
+ * The jobs that this process owns, and those it may come to own: a job whose heartbeat has not moved for `leaseMs`, judged
+ * by this process's monotonic clock, is taken over. Wall clocks of different machines are never compared.
+ */
+import type { Claimable } from '../stores/store.ts'
+import { publish } from './diagnostics.ts'
+import { type JobRun, runJob, type Surroundings } from './job-run.ts'
+
+export class Owner {
+  readonly #surroundings: Surroundings
+  readonly #runs = new Map<string, JobRun>()
+  readonly #seen = new Map<string, { readonly mark: string; readonly since: number }>()
+  readonly #scans: NodeJS.Timeout | undefined
+  #scanning: Promise<void> = Promise.resolve()
+  #closed = false
+
+  constructor(surroundings: Surroundings, takeOver: boolean) {
+    this.#surroundings = surroundings
+    if (!takeOver) return
+    const scan = (): void => {
+      this.#scanning = this.#scanning.then(() => this.#scan())
+    }
+    this.#scans = setInterval(scan, surroundings.settings.leaseMs / 3).unref()
+    scan()
+  }
+
+  /** Takes the job and starts it, unless somebody else was faster. */
+  async claim(seen: Claimable): Promise<void> {
+    const lease = await this.#surroundings.store.claim(seen)
+    if (lease === undefined) return
+    if (this.#closed) return this.#surroundings.store.release(lease)
+    const run = runJob(lease, this.#surroundings)
+    this.#runs.set(seen.jobId, run)
+    void run.ended.then(() => this.#runs.delete(seen.jobId))
+  }
+
+  hurry(jobId: string): void {
+    this.#runs.get(jobId)?.hurry()
+  }
+
+  /** Resolves when every job of this process has settled what was in flight and is given up. */
+  async close(): Promise<void> {
+    this.#closed = true
+    clearInterval(this.#scans)
+    await this.#scanning
+    for (const run of this.#runs.values()) run.leave()
+    await Promise.all([...this.#runs.values()].map(run => run.ended))
+  }
+
+  async #scan(): Promise<void> {
+    try {
+      const unfinished = await this.#surroundings.store.unfinished()
+      const ours = unfinished.filter(job => !this.#runs.has(job.jobId))
+      for (const known of this.#seen.keys()) if (!ours.some(job => job.jobId === known)) this.#seen.delete(known)
+      for (const job of ours) if (!this.#closed && this.#abandoned(job) && (await this.#isFit(job))) await this.claim(job)
+    } catch (error) {
+      publish('warning', { message: 'looking for jobs to take over failed', error })
+    }
+  }
+
+  #abandoned(job: Claimable): boolean {
+    if (!job.owned) return true
+    const mark = `${job.epoch}/${job.beat}`
+    const seen = this.#seen.get(job.jobId)
+    if (seen?.mark === mark) return performance.now() - seen.since >= this.#surroundings.settings.leaseMs
+    this.#seen.set(job.jobId, { mark, since: performance.now() })
+    return false
+  }
+
+  /** Another process may serve other tables or destinations from the same store. */
+  async #isFit({ jobId }: Claimable): Promise<boolean> {
+    const { store, source, settings } = this.#surroundings
+    const record = await store.get(jobId)
+    if (!record?.destinations.every(({ type, name }) => settings.destinations.has(`${type}/${name}`))) return false
+    return (await source.tables()).includes(record.request.table)
+  }
+}

@@ -1,0 +1,35 @@
+import type { StagedFile } from '../sources/source.ts'
+
+/**
+ * Runs of chunks that make up the units of a delivery: consecutive files until they come to `unitBytes`, so that many small
+ * files cost as little as a few large ones. Fixed once per job, in its manifest.
+ */
+export function planUnits(files: readonly StagedFile[], unitBytes: number): readonly (readonly number[])[] {
+  const units: number[][] = []
+  let bytes = Number.POSITIVE_INFINITY
+  files.forEach((file, chunk) => {
+    if (bytes + file.bytes > unitBytes) {
+      units.push([])
+      bytes = 0
+    }
+    units.at(-1)!.push(chunk)
+    bytes += file.bytes
+  })
+  return units
+}
+
+const MOST_SPAN_ROWS = 8_192
+const FEWEST_SPAN_ROWS = 64
+/** Of the staged, compressed bytes of a span; as JSON they come to several times as much. */
+const SPAN_BYTES = 4 << 20
+
+/**
+ * Rows of a span: a power of two that keeps spans of wide rows to a few MiB, since a span is the least that a destination
+ * can be given room for.
+ */
+export function planSpanRows(files: readonly StagedFile[]): number {
+  const counted = files.filter(file => file.rows !== undefined && file.rows > 0)
+  const widest = Math.max(1, ...counted.map(file => file.bytes / file.rows!))
+  const fitting = 2 ** Math.floor(Math.log2(SPAN_BYTES / widest))
+  return Math.min(MOST_SPAN_ROWS, Math.max(FEWEST_SPAN_ROWS, fitting))
+}

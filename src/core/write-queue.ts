@@ -1,0 +1,91 @@
+/** Batches on their way to a sink: how many are written at the same time, and in which order. Without I/O of its own. */
+
+export interface Queued {
+  readonly partition?: number
+}
+
+export interface WriteQueueLimits {
+  readonly inFlight: number
+  readonly inFlightPerPartition: number
+}
+
+/**
+ * Starts writes in staged order within each partition, up to a limit in all and for each partition. A partition that
+ * hangs keeps only its own batches waiting.
+ */
+export class WriteQueue<Batch extends Queued> {
+  readonly #limits: WriteQueueLimits
+  readonly #write: (batch: Batch) => Promise<void>
+  readonly #onSettled: () => void
+  readonly #waiting = new Map<number, Batch[]>()
+  readonly #inFlight = new Map<number, number>()
+  #writing = 0
+  #stopped = false
+
+  /** `write` must not reject; `onSettled` is called after each. */
+  constructor(limits: WriteQueueLimits, write: (batch: Batch) => Promise<void>, onSettled: () => void) {
+    this.#limits = limits
+    this.#write = write
+    this.#onSettled = onSettled
+  }
+
+  /** Nothing waits and nothing is in flight. */
+  get idle(): boolean {
+    return this.#writing === 0 && this.#waiting.size === 0
+  }
+
+  get inFlight(): number {
+    return this.#writing
+  }
+
+  /** Whether more batches would help: fewer are ready to be written than may be in flight at once. */
+  get hungry(): boolean {
+    let ready = 0
+    for (const [partition, batches] of this.#waiting) ready += Math.min(batches.length, this.#free(partition))
+    return ready < this.#limits.inFlight
+  }
+
+  /** Dropped after `stop`. */
+  push(batch: Batch): void {
+    if (this.#stopped) return
+    const partition = batch.partition ?? -1
+    const batches = this.#waiting.get(partition)
+    if (batches) batches.push(batch)
+    else this.#waiting.set(partition, [batch])
+    this.#start()
+  }
+
+  /** Forgets what waits and starts no more; what is in flight goes on. */
+  stop(): void {
+    this.#stopped = true
+    this.#waiting.clear()
+  }
+
+  #start(): void {
+    for (const [partition, batches] of [...this.#waiting]) {
+      while (batches.length > 0 && this.#free(partition) > 0 && this.#writing < this.#limits.inFlight) {
+        void this.#run(partition, batches.shift()!)
+      }
+      // a partition goes to the end of the line, so that many small ones share the writes
+      this.#waiting.delete(partition)
+      if (batches.length > 0) this.#waiting.set(partition, batches)
+      if (this.#writing >= this.#limits.inFlight) return
+    }
+  }
+
+  async #run(partition: number, batch: Batch): Promise<void> {
+    this.#writing++
+    this.#inFlight.set(partition, (this.#inFlight.get(partition) ?? 0) + 1)
+    await this.#write(batch)
+    this.#writing--
+    const left = this.#inFlight.get(partition)! - 1
+    if (left === 0) this.#inFlight.delete(partition)
+    else this.#inFlight.set(partition, left)
+    this.#start()
+    this.#onSettled()
+  }
+
+  #free(partition: number): number {
+    return this.#limits.inFlightPerPartition - (this.#inFlight.get(partition) ?? 0)
+  }
+}
