@@ -1,4 +1,12 @@
-import { DelegateBackoff, ExponentialBackoff, fullJitterGenerator, handleWhen, type IBackoff, type IRetryBackoffContext, retry } from 'cockatiel'
+import {
+  DelegateBackoff,
+  ExponentialBackoff,
+  fullJitterGenerator,
+  handleWhen,
+  type IBackoff,
+  type IRetryBackoffContext,
+  retry,
+} from 'cockatiel'
 import type { Encoding } from '../columnar/read-plan.ts'
 import type { MessageBatch, Proof, SinkSession } from '../sinks/sink.ts'
 import { DeliveryError, isMillraceError } from './errors.ts'
@@ -86,7 +94,9 @@ function judge(error: unknown, batch: MessageBatch, retries: 'engine' | 'own'): 
     return { refused: new Map(all.map(index => [index, error])), again: [] }
   }
   const failed = error.failed
-  const refused = new Map([...failed].filter(([, cause]) => !(engineRetries && isMillraceError(cause) && cause.retryable)))
+  const refused = new Map(
+    [...failed].filter(([, cause]) => !(engineRetries && isMillraceError(cause) && cause.retryable)),
+  )
   const again = all.filter(index => !refused.has(index) && (failed.has(index) || error.rest === 'not delivered'))
   if (again.length > 0 && !engineRetries) throw error
   return { refused, again }
@@ -144,5 +154,8 @@ function deadlineSignal(deadlineMs: number, parent: AbortSignal, lastError: () =
 
 function deadlineError(deadlineMs: number, cause: unknown): DeliveryError {
   const reason = cause instanceof Error ? `: ${cause.message}` : ', and the destination did not answer'
-  return new DeliveryError(`a batch was not delivered within ${deadlineMs / 1000} s${reason}`, { code: 'destination_unavailable', cause })
+  return new DeliveryError(`a batch was not delivered within ${deadlineMs / 1000} s${reason}`, {
+    code: 'destination_unavailable',
+    cause,
+  })
 }

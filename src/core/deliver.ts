@@ -8,6 +8,7 @@ import { writeBatch } from './attempts.ts'
 import { publish } from './diagnostics.ts'
 import { DeliveryError } from './errors.ts'
 import { deadLettersOf, outcomesOf, toMessage } from './outgoing.ts'
+import { planReading } from './plan.ts'
 import { Settlement } from './settlement.ts'
 import type { Checkpoint, DeadLetter, Proof, ReportAnswer, Unit, UnitReport } from './unit.ts'
 import { WriteQueue } from './write-queue.ts'
@@ -97,7 +98,7 @@ class UnitDelivery {
       outgoing => this.#write(outgoing),
       () => this.#changed(),
     )
-    this.#reader = tools.read(planOf(unit, session, from))
+    this.#reader = tools.read(planReading(unit, session, from))
     this.#parent = signal
     this.#onAbort = () => this.#fail(signal.reason)
     if (signal.aborted) this.#onAbort()
@@ -167,12 +168,18 @@ class UnitDelivery {
       this.#fillingRows -= filled.rows
       this.#fillingSince = performance.now()
       const { partition } = filled
-      this.#queue.push({ filled, message: toMessage(this.#unit, filled), ...(partition === undefined ? {} : { partition }) })
+      this.#queue.push({
+        filled,
+        message: toMessage(this.#unit, filled),
+        ...(partition === undefined ? {} : { partition }),
+      })
     }
   }
 
   #lingered(): boolean {
-    return this.#fillingRows > 0 && !this.#session.stableBatches && performance.now() - this.#fillingSince >= this.#lingerMs
+    return (
+      this.#fillingRows > 0 && !this.#session.stableBatches && performance.now() - this.#fillingSince >= this.#lingerMs
+    )
   }
 
   async #write(outgoing: Outgoing): Promise<void> {
@@ -186,7 +193,8 @@ class UnitDelivery {
       if (refused.size > 0) await this.#bury(deadLettersOf(message, filled, this.#encoding, refused), refused)
       this.#proof.push(...proof)
       this.#uncommittedRows += filled.rows
-      for (const [piece, outcome] of outcomesOf(filled, message, this.#encoding, refused)) this.#settlement.settle(piece, outcome)
+      for (const [piece, outcome] of outcomesOf(filled, message, this.#encoding, refused))
+        this.#settlement.settle(piece, outcome)
       publish('write', { unit: this.#unit.id, rows: filled.rows, bytes: filled.bytes.length, refused: refused.size })
     } catch (error) {
       this.#fail(error)
@@ -200,14 +208,18 @@ class UnitDelivery {
     if (answer?.deadLettersRefused === 0) return
     const cause = [...refused.values()][0]
     const reason = cause instanceof Error ? cause.message : String(cause)
-    throw new DeliveryError(`more than ${maxDeadLetters} rows were refused for good (maxDeadLetters): ${reason}`, { retryable: false, cause })
+    throw new DeliveryError(`more than ${maxDeadLetters} rows were refused for good (maxDeadLetters): ${reason}`, {
+      retryable: false,
+      cause,
+    })
   }
 
   /** Starts a report when one is due; it runs beside everything else. */
   #mayReport(): void {
     if (this.#reporting) return
     const due = performance.now() - this.#reportedAt >= this.#unit.limits.checkpointMs
-    if (due || (this.#settlement.moved && this.#settlement.crowded && !this.#session.commit)) this.#checkpoint().catch(error => this.#fail(error))
+    if (due || (this.#settlement.moved && this.#settlement.crowded && !this.#session.commit))
+      this.#checkpoint().catch(error => this.#fail(error))
   }
 
   /** One at a time. Where the sink commits, checkpoints go out with the commits alone, and this is a sign of life. */
@@ -228,7 +240,17 @@ class UnitDelivery {
   /** Reports of one unit never overlap. */
   #tell(news: Partial<Pick<UnitReport, 'checkpoints' | 'deadLetters' | 'proof'>>): Promise<ReportAnswer> {
     const { id, attempt, jobId, destination, delivery } = this.#unit
-    const report = { unit: id, attempt, jobId, destination: destination.uid, delivery, checkpoints: [], deadLetters: [], proof: [], ...news }
+    const report = {
+      unit: id,
+      attempt,
+      jobId,
+      destination: destination.uid,
+      delivery,
+      checkpoints: [],
+      deadLetters: [],
+      proof: [],
+      ...news,
+    }
     const answer = this.#told.then(() => this.#tools.report(report))
     this.#told = answer.then(
       ({ stop }) => {
@@ -304,41 +326,14 @@ class UnitDelivery {
 
   /** A write or a report ended, the beat came, or a batch has been filling for too long. */
   async #nextChange(): Promise<void> {
-    const timer = this.#fillingRows > 0 && !this.#session.stableBatches ? setTimeout(() => this.#changed(), this.#lingerMs) : undefined
+    const timer =
+      this.#fillingRows > 0 && !this.#session.stableBatches
+        ? setTimeout(() => this.#changed(), this.#lingerMs)
+        : undefined
     await new Promise<void>(resolve => {
       this.#wake = resolve
     })
     clearTimeout(timer)
     if (this.#lingered()) await this.#flush()
   }
-}
-
-function planOf(unit: Unit, session: SinkSession, from: readonly Checkpoint[]): ReadPlan {
-  const marks = new Map(from.map(mark => [mark.chunk, mark]))
-  return {
-    chunks: unit.chunks
-      .filter(({ chunk }) => !marks.get(chunk)?.done)
-      .map(({ chunk, file }) => ({
-        chunk,
-        name: file.name,
-        format: file.format ?? formatOf(file.name),
-        bytes: file.bytes,
-        fromRow: marks.get(chunk)?.row ?? 0,
-      })),
-    spanRows: unit.spanRows,
-    ...(unit.predicate ? { predicate: unit.predicate } : {}),
-    encoding: session.encoding ?? { kind: 'rows' },
-    ...(session.asks?.ids ? { ids: unit.jobId } : {}),
-    ...(session.asks?.columns ? { columns: session.asks.columns } : {}),
-    batchRows: session.limits?.batchRows ?? 10_000,
-    batchBytes: session.limits?.batchBytes ?? 1 << 20,
-    stableBatches: session.stableBatches ?? false,
-    rowGroupBudgetBytes: unit.limits.rowGroupBudgetBytes,
-    checksums: true,
-  }
-}
-
-function formatOf(name: string): ReadPlan['chunks'][number]['format'] {
-  if (name.endsWith('.arrow')) return 'arrow-file'
-  return name.endsWith('.arrows') ? 'arrow-stream' : 'parquet'
 }

@@ -9,7 +9,12 @@ import type { JobStatus } from './job.ts'
 export interface Diagnostics {
   /** A job was stored in a new status. */
   job: { readonly job_id: string; readonly status: JobStatus; readonly error?: unknown }
-  unit: { readonly unit: string; readonly attempt: number; readonly event: 'started' | 'done' | 'stopped' | 'failed'; readonly error?: unknown }
+  unit: {
+    readonly unit: string
+    readonly attempt: number
+    readonly event: 'started' | 'done' | 'stopped' | 'failed'
+    readonly error?: unknown
+  }
   /** A batch was acknowledged; `refused` rows of it became dead letters. */
   write: { readonly unit: string; readonly rows: number; readonly bytes: number; readonly refused: number }
   /** A lane's worker thread died and was replaced. */

@@ -164,17 +164,22 @@ export function createEngine(options: EngineOptions): Engine {
       return toJob(after)
     },
     async *watch(jobId, { signal, ...scope } = {}) {
-      let last: string | undefined
-      for (;;) {
-        signal?.throwIfAborted()
-        const changed = changes.next(jobId, WATCH_POLL_MS, signal)
-        const job = toJob(await record(jobId, scope))
-        const state = JSON.stringify(job)
-        if (state !== last) yield job
-        last = state
-        if (isFinal(job.status)) return
-        await changed
-        if (changes.ended) return
+      const over = new AbortController()
+      const waiting = signal ? AbortSignal.any([signal, over.signal]) : over.signal
+      try {
+        for (let last: string | undefined; ; ) {
+          signal?.throwIfAborted()
+          const changed = changes.next(jobId, WATCH_POLL_MS, waiting)
+          const job = toJob(await record(jobId, scope))
+          const state = JSON.stringify(job)
+          if (state !== last) yield job
+          if (isFinal(job.status)) return
+          last = state
+          await changed
+          if (changes.ended) return
+        }
+      } finally {
+        over.abort()
       }
     },
     putValues: values => store.putValueSet(values),

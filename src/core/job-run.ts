@@ -69,7 +69,8 @@ class Run {
       const record = await store.get(this.#lease.jobId)
       if (record && !isFinal(record.status)) await this.#live(record)
     } catch (error) {
-      if (!(error instanceof Left)) publish('warning', { message: `job ${this.#lease.jobId} was given up by this process`, error })
+      if (!(error instanceof Left))
+        publish('warning', { message: `job ${this.#lease.jobId} was given up by this process`, error })
     } finally {
       clearInterval(beats)
       clearTimeout(this.#grace)
@@ -82,7 +83,8 @@ class Run {
     try {
       this.#heed(await this.#with.store.beat(this.#lease))
     } catch (error) {
-      if (isMillraceError(error) && error.code === 'lease_lost') this.#leaveAtOnce(new Left('another process took the job over', error))
+      if (isMillraceError(error) && error.code === 'lease_lost')
+        this.#leaveAtOnce(new Left('another process took the job over', error))
       else publish('warning', { message: `the heartbeat of job ${this.#lease.jobId} failed`, error })
     }
   }
@@ -114,7 +116,11 @@ class Run {
     const transitions = jobTransitions(store, this.#lease, record.status, this.#changed)
     this.#heed(record.wishes)
     try {
-      const resolved = await resolveRequest(record.request, { ...this.#with, sinks: this.#sinks() }, this.#staging.signal)
+      const resolved = await resolveRequest(
+        record.request,
+        { ...this.#with, sinks: this.#sinks() },
+        this.#staging.signal,
+      )
       if (record.status === 'staging') await this.#stage(record, resolved, transitions)
       this.#staging.signal.throwIfAborted()
       const failed = await this.#transport(record, resolved)
@@ -158,7 +164,8 @@ class Run {
       sorted,
       fileBytes: settings.stagedFileBytes,
     }
-    const save = (saved: typeof staging.saved): Promise<void> => store.saveStaging(this.#lease, { stagingId: staging.stagingId, saved })
+    const save = (saved: typeof staging.saved): Promise<void> =>
+      store.saveStaging(this.#lease, { stagingId: staging.stagingId, saved })
     const { files, residual } = await source.stage(request, staging.saved ?? undefined, save, signal)
     signal.throwIfAborted()
     await transitions.beginTransport({
@@ -195,7 +202,8 @@ class Run {
       record.destinationRecords.map(async destination => {
         if (destination.state === 'completed') return undefined
         const name = `${destination.type}/${destination.name}`
-        if (destination.state === 'failed') return new MillraceError('delivery_failed', `${name}: ${destination.error?.message}`)
+        if (destination.state === 'failed')
+          return new MillraceError('delivery_failed', `${name}: ${destination.error?.message}`)
         return this.#deliver(record, destination, resolved, manifest, name)
       }),
     )
@@ -214,9 +222,14 @@ class Run {
     const { store, runner } = this.#with
     try {
       await store.setDestination(this.#lease, destination.uid, { state: 'delivering' })
-      const session = manifest.files.length > 0 ? await this.#open(record, destination, resolved, false, this.#delivery.signal) : undefined
+      const session =
+        manifest.files.length > 0
+          ? await this.#open(record, destination, resolved, false, this.#delivery.signal)
+          : undefined
       try {
-        const result = session ? await runner.run(this.#units(record, destination, resolved, manifest, session), this.#delivery.signal) : 'done'
+        const result = session
+          ? await runner.run(this.#units(record, destination, resolved, manifest, session), this.#delivery.signal)
+          : 'done'
         if (result === 'stopped') return undefined
       } finally {
         await settleWithin(CLOSE_MS, session?.close())
@@ -227,14 +240,23 @@ class Run {
       if (this.#stop !== undefined) return undefined
       const failure = asMillraceError(error, 'delivery')
       if (failure.code === 'store_failed' || failure.code === 'lease_lost') throw failure
-      await store.setDestination(this.#lease, destination.uid, { state: 'failed', error: { code: failure.code, message: failure.message } })
+      await store.setDestination(this.#lease, destination.uid, {
+        state: 'failed',
+        error: { code: failure.code, message: failure.message },
+      })
       return new MillraceError(failure.code, `${name}: ${failure.message}`, { cause: failure })
     } finally {
       this.#changed()
     }
   }
 
-  #open(record: JobRecord, ref: DestinationRef, resolved: Resolved, probe: boolean, signal: AbortSignal): Promise<SinkSession> {
+  #open(
+    record: JobRecord,
+    ref: DestinationRef,
+    resolved: Resolved,
+    probe: boolean,
+    signal: AbortSignal,
+  ): Promise<SinkSession> {
     const { sink, delivery } = this.#destination(ref)
     const { type, name, uid } = ref
     const saved = record.destinationRecords.find(each => each.uid === uid)?.saved
@@ -256,7 +278,13 @@ class Run {
     return this.#with.settings.destinations.get(`${type}/${name}`)!
   }
 
-  #units(record: JobRecord, ref: DestinationRef, resolved: Resolved, manifest: Manifest, session: SinkSession): Delivery {
+  #units(
+    record: JobRecord,
+    ref: DestinationRef,
+    resolved: Resolved,
+    manifest: Manifest,
+    session: SinkSession,
+  ): Delivery {
     const { source, store, lanes, settings } = this.#with
     const { delivery } = this.#destination(ref)
     const { type, name, uid } = ref

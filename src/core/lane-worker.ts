@@ -51,5 +51,7 @@ async function* pieces(id: number, ref: string): AsyncGenerator<readonly string[
 
 function buffersOf({ bytes, ends, rowNumbers, ids, columns = {} }: FilledBatch): ArrayBuffer[] {
   const texts: TextColumn[] = [...(ids ? [ids] : []), ...Object.values(columns)]
-  return [bytes, ends, rowNumbers, ...texts.flatMap(text => [text.bytes, text.ends, text.nulls])].map(view => view.buffer)
+  return [bytes, ends, rowNumbers, ...texts.flatMap(text => [text.bytes, text.ends, text.nulls])].map(
+    view => view.buffer,
+  )
 }

@@ -44,7 +44,10 @@ function hostLane(): Lanes {
 }
 
 async function openInHost(plan: ReadPlan, openFile: OpenFile, valueSet: OpenValueSet): Promise<UnitReader> {
-  const [{ openUnitReader }, { ValueSets }] = await Promise.all([import('../columnar/reader.ts'), import('../columnar/value-sets.ts')])
+  const [{ openUnitReader }, { ValueSets }] = await Promise.all([
+    import('../columnar/reader.ts'),
+    import('../columnar/value-sets.ts'),
+  ])
   const valueSets = new ValueSets()
   return openUnitReader(plan, openFile, ref => valueSets.get(ref, () => valueSet(ref)))
 }
@@ -112,7 +115,8 @@ class Lane {
     const closed = Promise.withResolvers<never>()
     opened.catch(() => {})
     closed.promise.catch(() => {})
-    const call = <T>(method: string): Promise<T> => Promise.race([opened.then(() => this.#rpc.call<T>(method, [id])), closed.promise])
+    const call = <T>(method: string): Promise<T> =>
+      Promise.race([opened.then(() => this.#rpc.call<T>(method, [id])), closed.promise])
     return {
       next: () =>
         call<SpanRead | undefined>('next').catch(error => {

@@ -40,7 +40,10 @@ function narrowSpans(spans: MessageBatch['spans'], keep: readonly number[]): Mes
   })
 }
 
-function narrowColumns(columns: Readonly<Record<string, TextColumn>>, keep: readonly number[]): Record<string, TextColumn> {
+function narrowColumns(
+  columns: Readonly<Record<string, TextColumn>>,
+  keep: readonly number[],
+): Record<string, TextColumn> {
   return Object.fromEntries(Object.entries(columns).map(([name, column]) => [name, narrowColumn(column, keep)]))
 }
 
@@ -49,7 +52,10 @@ function narrowColumn(column: TextColumn, keep: readonly number[]): TextColumn {
   return { ...join(parts, 0), nulls: Uint8Array.from(keep, index => column.nulls[index]!) }
 }
 
-function join(parts: readonly Uint8Array[], spare: number): { bytes: Uint8Array<ArrayBuffer>; ends: Uint32Array<ArrayBuffer> } {
+function join(
+  parts: readonly Uint8Array[],
+  spare: number,
+): { bytes: Uint8Array<ArrayBuffer>; ends: Uint32Array<ArrayBuffer> } {
   const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, spare))
   const ends = new Uint32Array(parts.length)
   let at = 0

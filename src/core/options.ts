@@ -57,7 +57,10 @@ function resolveDestinations(options: EngineOptions, problems: Problem[]): Map<s
     const { sink, ...own } = isRegistration(entry) ? entry : { sink: entry }
     const key = `${sink.type}/${sink.name}`
     if (destinations.has(key)) problems.push({ path: `sinks[${index}]`, message: `${key} is registered twice` })
-    destinations.set(key, { sink, delivery: resolveDelivery({ ...options.delivery, ...own }, `sinks[${index}].`, problems) })
+    destinations.set(key, {
+      sink,
+      delivery: resolveDelivery({ ...options.delivery, ...own }, `sinks[${index}].`, problems),
+    })
   })
   return destinations
 }
@@ -70,15 +73,20 @@ function resolveDelivery(options: DeliveryOptions, path: string, problems: Probl
   const delivery = { ...DELIVERY, ...options }
   const { order, maxDeadLetters, ...positive } = delivery
   checkNumbers(path, { ...positive, maxDeadLetters: maxDeadLetters + 1 }, problems)
-  if (!['none', 'key', 'total'].includes(order)) problems.push({ path: `${path}order`, message: 'must be none, key or total' })
+  if (!['none', 'key', 'total'].includes(order))
+    problems.push({ path: `${path}order`, message: 'must be none, key or total' })
   if (delivery.maxUnsettledRows < LEAST_UNSETTLED_ROWS) {
-    problems.push({ path: `${path}maxUnsettledRows`, message: `must be at least ${LEAST_UNSETTLED_ROWS}, the rows of a span` })
+    problems.push({
+      path: `${path}maxUnsettledRows`,
+      message: `must be at least ${LEAST_UNSETTLED_ROWS}, the rows of a span`,
+    })
   }
   return order === 'total' ? { ...delivery, unitsInFlight: 1 } : delivery
 }
 
 function checkNumbers(path: string, numbers: Readonly<Record<string, number>>, problems: Problem[]): void {
   for (const [name, value] of Object.entries(numbers)) {
-    if (!(Number.isSafeInteger(value) && value > 0)) problems.push({ path: path + name, message: 'must be a whole number, and large enough' })
+    if (!(Number.isSafeInteger(value) && value > 0))
+      problems.push({ path: path + name, message: 'must be a whole number, and large enough' })
   }
 }

@@ -43,10 +43,16 @@ export function outcomesOf(
   })
 }
 
-export function deadLettersOf(message: MessageBatch, filled: FilledBatch, encoding: Encoding, refused: ReadonlyMap<number, unknown>): DeadLetter[] {
+export function deadLettersOf(
+  message: MessageBatch,
+  filled: FilledBatch,
+  encoding: Encoding,
+  refused: ReadonlyMap<number, unknown>,
+): DeadLetter[] {
   const starts = spanStarts(filled.pieces)
   return [...refused].map(([position, cause]) => {
-    const piece = filled.pieces[starts.findIndex((_, index) => position < (starts[index + 1] ?? Number.POSITIVE_INFINITY))]!
+    const piece =
+      filled.pieces[starts.findIndex((_, index) => position < (starts[index + 1] ?? Number.POSITIVE_INFINITY))]!
     return {
       chunk: piece.chunk,
       row: filled.rowNumbers[position]!,

@@ -52,14 +52,15 @@ export class Owner {
       const unfinished = await this.#surroundings.store.unfinished()
       const ours = unfinished.filter(job => !this.#runs.has(job.jobId))
       for (const known of this.#seen.keys()) if (!ours.some(job => job.jobId === known)) this.#seen.delete(known)
-      for (const job of ours) if (!this.#closed && this.#abandoned(job) && (await this.#isFit(job))) await this.claim(job)
+      for (const job of ours)
+        if (!this.#closed && this.#abandoned(job) && (await this.#isFit(job))) await this.claim(job)
     } catch (error) {
       publish('warning', { message: 'looking for jobs to take over failed', error })
     }
   }
 
   #abandoned(job: Claimable): boolean {
-    if (!job.owned) return true
+    if (job.beat === 0) return true // never claimed, or given up
     const mark = `${job.epoch}/${job.beat}`
     const seen = this.#seen.get(job.jobId)
     if (seen?.mark === mark) return performance.now() - seen.since >= this.#surroundings.settings.leaseMs

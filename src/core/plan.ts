@@ -1,4 +1,8 @@
+/** What is planned once, so that it is the same whenever it is needed. */
+import type { ReadPlan } from '../columnar/read-plan.ts'
+import type { SinkSession } from '../sinks/sink.ts'
 import type { StagedFile } from '../sources/source.ts'
+import type { Checkpoint, Unit } from './unit.ts'
 
 /**
  * Runs of chunks that make up the units of a delivery: consecutive files until they come to `unitBytes`, so that many small
@@ -32,4 +36,35 @@ export function planSpanRows(files: readonly StagedFile[]): number {
   const widest = Math.max(1, ...counted.map(file => file.bytes / file.rows!))
   const fitting = 2 ** Math.floor(Math.log2(SPAN_BYTES / widest))
   return Math.min(MOST_SPAN_ROWS, Math.max(FEWEST_SPAN_ROWS, fitting))
+}
+
+/** How a lane is to read what is left of a unit behind the given checkpoints. */
+export function planReading(unit: Unit, session: SinkSession, from: readonly Checkpoint[]): ReadPlan {
+  const marks = new Map(from.map(mark => [mark.chunk, mark]))
+  return {
+    chunks: unit.chunks
+      .filter(({ chunk }) => !marks.get(chunk)?.done)
+      .map(({ chunk, file }) => ({
+        chunk,
+        name: file.name,
+        format: file.format ?? formatOf(file.name),
+        bytes: file.bytes,
+        fromRow: marks.get(chunk)?.row ?? 0,
+      })),
+    spanRows: unit.spanRows,
+    ...(unit.predicate ? { predicate: unit.predicate } : {}),
+    encoding: session.encoding ?? { kind: 'rows' },
+    ...(session.asks?.ids ? { ids: unit.jobId } : {}),
+    ...(session.asks?.columns ? { columns: session.asks.columns } : {}),
+    batchRows: session.limits?.batchRows ?? 10_000,
+    batchBytes: session.limits?.batchBytes ?? 1 << 20,
+    stableBatches: session.stableBatches ?? false,
+    rowGroupBudgetBytes: unit.limits.rowGroupBudgetBytes,
+    checksums: true,
+  }
+}
+
+function formatOf(name: string): ReadPlan['chunks'][number]['format'] {
+  if (name.endsWith('.arrow')) return 'arrow-file'
+  return name.endsWith('.arrows') ? 'arrow-stream' : 'parquet'
 }

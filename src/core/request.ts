@@ -6,7 +6,10 @@ export const MAX_INLINE_VALUES = 100_000
 const MAX_NAME = 1_024
 
 const name = z.string().min(1).max(MAX_NAME)
-const bound = z.union([z.string().min(1).max(64), z.int()])
+const bound = z.union(
+  [z.string().min(1).max(64), z.int()],
+  'must be an ISO 8601 time, or an integer for an integer key',
+)
 const scalar = z.union([z.string(), z.number(), z.boolean()])
 
 const backfillWindow = z
@@ -20,7 +23,11 @@ const backfillWindow = z
 const filter = z
   .strictObject({
     column: name,
-    values: z.array(scalar).min(1).max(MAX_INLINE_VALUES).optional(),
+    values: z
+      .array(scalar)
+      .min(1, 'must not be empty')
+      .max(MAX_INLINE_VALUES, `must have at most ${MAX_INLINE_VALUES} values: upload more as a value set`)
+      .optional(),
     values_ref: z
       .string()
       .regex(/^sha256:[0-9a-f]{64}$/)
@@ -42,7 +49,7 @@ export const backfillRequestSchema = z.strictObject({
   filter: filter.optional(),
   destinations: z
     .array(destinationRef)
-    .min(1)
+    .min(1, 'must name at least one')
     .max(100)
     .superRefine((destinations, context) => {
       const seen = new Set<string>()

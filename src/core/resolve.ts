@@ -28,12 +28,18 @@ export interface Surroundings {
 }
 
 /** Rejects with a `RequestError` that lists all problems, or with what the source or the store failed with. */
-export async function resolveRequest(input: unknown, surroundings: Surroundings, signal: AbortSignal): Promise<Resolved> {
+export async function resolveRequest(
+  input: unknown,
+  surroundings: Surroundings,
+  signal: AbortSignal,
+): Promise<Resolved> {
   const problems: Problem[] = []
   const request = parse(input, problems)
   const destinations = resolveDestinations(request.destinations ?? [], surroundings.sinks, problems)
-  if (request.static_egress_ip) problems.push({ path: 'static_egress_ip', message: 'no destination has a static egress address configured' })
-  const schema = request.table === undefined ? undefined : await resolveTable(request.table, surroundings.source, problems, signal)
+  if (request.static_egress_ip)
+    problems.push({ path: 'static_egress_ip', message: 'no destination has a static egress address configured' })
+  const schema =
+    request.table === undefined ? undefined : await resolveTable(request.table, surroundings.source, problems, signal)
   const window = schema && request.backfill_window && resolveWindow(request.backfill_window, schema, problems)
   const filter = schema && request.filter && (await resolveFilter(request.filter, schema, surroundings.store, problems))
   if (problems.length > 0 || !schema || !window) throw new RequestError(problems)
@@ -58,11 +64,18 @@ function formatPath(path: readonly PropertyKey[]): string {
   return text.replace(/^\./, '') || '(request)'
 }
 
-function resolveDestinations(destinations: BackfillRequest['destinations'], sinks: Surroundings['sinks'], problems: Problem[]): DestinationRef[] {
+function resolveDestinations(
+  destinations: BackfillRequest['destinations'],
+  sinks: Surroundings['sinks'],
+  problems: Problem[],
+): DestinationRef[] {
   const known = sinks.map(({ type, name }) => `${type}/${name}`)
   return destinations.map(({ type, name }, index) => {
     if (!known.includes(`${type}/${name}`)) {
-      problems.push({ path: `destinations[${index}]`, message: `unknown destination ${type}/${name}; ${thereAre(known)}` })
+      problems.push({
+        path: `destinations[${index}]`,
+        message: `unknown destination ${type}/${name}; ${thereAre(known)}`,
+      })
     }
     return { type, name, uid: destinationUid(type, name) }
   })
@@ -75,14 +88,23 @@ function destinationUid(type: string, name: string): string {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20, 32)}`
 }
 
-async function resolveTable(table: string, source: Source, problems: Problem[], signal: AbortSignal): Promise<TableSchema | undefined> {
+async function resolveTable(
+  table: string,
+  source: Source,
+  problems: Problem[],
+  signal: AbortSignal,
+): Promise<TableSchema | undefined> {
   const tables = await source.tables()
   if (tables.includes(table)) return source.describe(table, signal)
   problems.push({ path: 'table', message: `unknown table ${table}; ${thereAre(tables)}` })
   return undefined
 }
 
-function resolveWindow(requested: BackfillRequest['backfill_window'], schema: TableSchema, problems: Problem[]): StageRequest['window'] | undefined {
+function resolveWindow(
+  requested: BackfillRequest['backfill_window'],
+  schema: TableSchema,
+  problems: Problem[],
+): StageRequest['window'] | undefined {
   const { partition_key: key = schema.partitionKeys[0], start, end } = requested
   const column = schema.columns.find(each => each.name === key)
   if (!column || !schema.partitionKeys.includes(column.name)) {
@@ -93,25 +115,42 @@ function resolveWindow(requested: BackfillRequest['backfill_window'], schema: Ta
   const bounds = { start: readBound(start, column.type), end: readBound(end, column.type) }
   for (const which of ['start', 'end'] as const) {
     const bound = bounds[which]
-    if ('problem' in bound) problems.push({ path: `backfill_window.${which}`, message: `${bound.problem} (${column.name} is ${column.native})` })
+    if ('problem' in bound)
+      problems.push({
+        path: `backfill_window.${which}`,
+        message: `${bound.problem} (${column.name} is ${column.native})`,
+      })
   }
   if ('problem' in bounds.start || 'problem' in bounds.end) return undefined
   if (bounds.start.order >= bounds.end.order) {
-    problems.push({ path: 'backfill_window.end', message: `must be after start: ${start} to ${end} is an empty window` })
+    problems.push({
+      path: 'backfill_window.end',
+      message: `must be after start: ${start} to ${end} is an empty window`,
+    })
   }
   return { column: column.name, type: column.type, start: bounds.start.text, end: bounds.end.text }
 }
 
 type RequestFilter = NonNullable<BackfillRequest['filter']>
 
-async function resolveFilter(filter: RequestFilter, schema: TableSchema, store: Surroundings['store'], problems: Problem[]): Promise<StageFilter | undefined> {
+async function resolveFilter(
+  filter: RequestFilter,
+  schema: TableSchema,
+  store: Surroundings['store'],
+  problems: Problem[],
+): Promise<StageFilter | undefined> {
   const column = schema.columns.find(each => each.name === filter.column)
   if (!column) {
     const names = schema.columns.map(each => each.name)
-    problems.push({ path: 'filter.column', message: `unknown column ${filter.column} in ${schema.table}; ${thereAre(names)}` })
+    problems.push({
+      path: 'filter.column',
+      message: `unknown column ${filter.column} in ${schema.table}; ${thereAre(names)}`,
+    })
     return undefined
   }
-  return filter.values ? inlineFilter(filter.values, column, problems) : storedFilter(filter.values_ref!, column, store, problems)
+  return filter.values
+    ? inlineFilter(filter.values, column, problems)
+    : storedFilter(filter.values_ref!, column, store, problems)
 }
 
 function inlineFilter(values: readonly Scalar[], column: Column, problems: Problem[]): StageFilter {
@@ -129,7 +168,12 @@ function inlineFilter(values: readonly Scalar[], column: Column, problems: Probl
 }
 
 /** Every value is read once here, so that a bad one is told at creation, and again when the source asks for them. */
-async function storedFilter(ref: string, column: Column, store: Surroundings['store'], problems: Problem[]): Promise<StageFilter | undefined> {
+async function storedFilter(
+  ref: string,
+  column: Column,
+  store: Surroundings['store'],
+  problems: Problem[],
+): Promise<StageFilter | undefined> {
   const set = await store.valueSet(ref)
   if (!set) {
     problems.push({ path: 'filter.values_ref', message: `there is no value set ${ref}: upload it first` })
@@ -147,7 +191,11 @@ async function storedFilter(ref: string, column: Column, store: Surroundings['st
 const MOST_PROBLEMS = 20
 
 /** Passes readable values through, and notes the first unreadable ones with a count of the rest. */
-function problemReporter(path: string, column: Column, problems: Problem[]): (literal: ReturnType<typeof readLiteral>, index: number) => string {
+function problemReporter(
+  path: string,
+  column: Column,
+  problems: Problem[],
+): (literal: ReturnType<typeof readLiteral>, index: number) => string {
   let unreadable = 0
   return (literal, index) => {
     if (typeof literal === 'string') return literal

@@ -89,7 +89,14 @@ export class Settlement {
 
   /** Spans of a chunk come in their order. */
   add(span: OpenSpan['span']): void {
-    const open: OpenSpan = { span, open: span.rows - span.filtered, delivered: 0, deadLettered: 0, bytes: 0, checksum: ZERO_CHECKSUM }
+    const open: OpenSpan = {
+      span,
+      open: span.rows - span.filtered,
+      delivered: 0,
+      deadLettered: 0,
+      bytes: 0,
+      checksum: ZERO_CHECKSUM,
+    }
     this.#spans.push(open)
     this.#bySpan.set(keyOf(span), open)
     this.#unsettledRows += open.open
@@ -102,7 +109,8 @@ export class Settlement {
   settle(piece: Pick<Piece, 'chunk' | 'row'>, outcome: Outcome): void {
     const open = this.#bySpan.get(keyOf(piece))
     const rows = outcome.delivered + outcome.deadLettered
-    if (!open || rows > open.open) throw new Error(`settled more rows than chunk ${piece.chunk} row ${piece.row} has open`)
+    if (!open || rows > open.open)
+      throw new Error(`settled more rows than chunk ${piece.chunk} row ${piece.row} has open`)
     open.open -= rows
     open.delivered += outcome.delivered
     open.deadLettered += outcome.deadLettered
@@ -147,7 +155,8 @@ export class Settlement {
 }
 
 function fold(mark: Checkpoint | undefined, { span, delivered, deadLettered, bytes, checksum }: OpenSpan): Checkpoint {
-  if (mark && mark.row !== span.row) throw new Error(`chunk ${span.chunk}: span at row ${span.row} does not follow ${mark.row}`)
+  if (mark && mark.row !== span.row)
+    throw new Error(`chunk ${span.chunk}: span at row ${span.row} does not follow ${mark.row}`)
   return {
     chunk: span.chunk,
     row: span.row + span.rows,

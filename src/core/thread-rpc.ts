@@ -1,6 +1,6 @@
 /** Calls across a worker thread's port, both ways: method and arguments over, an answer or an error back. */
 import type { MessagePort, Transferable, Worker } from 'node:worker_threads'
-import { type ErrorCode, ERRORS, isMillraceError, MillraceError } from './errors.ts'
+import { ERRORS, type ErrorCode, isMillraceError, MillraceError } from './errors.ts'
 
 /** An answer whose buffers move instead of being copied. */
 export class Moved<T> {
@@ -60,7 +60,8 @@ export class ThreadRpc {
   async #serve({ call, method, args }: Extract<Message, { call: number }>): Promise<void> {
     try {
       const value = await this.#handlers[method]!(...(args as never[]))
-      if (value instanceof Moved) this.#port.postMessage({ answer: call, value: value.value } satisfies Message, value.transfer)
+      if (value instanceof Moved)
+        this.#port.postMessage({ answer: call, value: value.value } satisfies Message, value.transfer)
       else this.#port.postMessage({ answer: call, value } satisfies Message)
     } catch (error) {
       this.#port.postMessage({ answer: call, error: toPlain(error) } satisfies Message)

@@ -1,0 +1,157 @@
+/**
+ * Node streams over the same parts, for hosts that want to `pipeline()` staged files into a sink, or something of their own
+ * in between. No job, no store, no checkpoints: the pipeline either ends or fails as a whole.
+ *
+ *     const unit = streamUnit({ files, spanRows: 8192 })
+ *     const session = await sink.open(streamContext({ schema }))
+ *     await pipeline(batchReadable(unit, session, access), sinkWritable(unit, session))
+ *     await session.close()
+ */
+import { randomUUID } from 'node:crypto'
+import { Readable, Writable } from 'node:stream'
+import type { TableSchema } from '../columnar/column-type.ts'
+import type { FileAccess } from '../columnar/read-plan.ts'
+import type { MessageBatch, SinkContext, SinkSession } from '../sinks/sink.ts'
+import type { StagedFile } from '../sources/source.ts'
+import { writeBatch } from './attempts.ts'
+import { DeliveryError } from './errors.ts'
+import { createLanes } from './lanes.ts'
+import { toMessage } from './outgoing.ts'
+import { planReading, planSpanRows } from './plan.ts'
+import type { Unit } from './unit.ts'
+
+const DESTINATION = { type: 'stream', name: 'stream', uid: '00000000-0000-8000-8000-000000000000' }
+
+/** The files of a pipeline as one unit. Anything of the unit can be overridden. */
+export function streamUnit({ files, ...overrides }: { readonly files: readonly StagedFile[] } & Partial<Unit>): Unit {
+  return {
+    id: 'stream',
+    attempt: 1,
+    jobId: randomUUID(),
+    organizationId: 'default',
+    leaseEpoch: 1,
+    destination: DESTINATION,
+    delivery: 0,
+    chunks: files.map((file, chunk) => ({ chunk, file })),
+    from: [],
+    spanRows: planSpanRows(files),
+    order: 'none',
+    limits: {
+      maxUnsettledRows: 200_000,
+      maxUnsettledBytes: 64 << 20,
+      maxDeadLetters: 0,
+      checkpointMs: 500,
+      deliveryDeadlineMs: 300_000,
+      rowGroupBudgetBytes: 256 << 20,
+    },
+    ...overrides,
+  }
+}
+
+/** What `Sink.open` wants to know, outside a job. */
+export function streamContext({
+  schema,
+  ...overrides
+}: { readonly schema: TableSchema } & Partial<SinkContext>): SinkContext {
+  return {
+    jobId: randomUUID(),
+    organizationId: 'default',
+    destination: DESTINATION,
+    schema,
+    order: 'none',
+    probe: false,
+    leaseEpoch: 1,
+    saved: undefined,
+    save: async () => {},
+    signal: new AbortController().signal,
+    ...overrides,
+  }
+}
+
+/**
+ * The rows of a unit as message batches that own their bytes, encoded and cut as the session asks. Reads one span at a time,
+ * and only when somebody wants more: a slow consumer holds up the reading of files.
+ */
+export function batchReadable(
+  unit: Unit,
+  session: SinkSession,
+  access: (file: StagedFile, signal: AbortSignal) => Promise<FileAccess>,
+  options: { readonly lanes?: number } = {},
+): Readable {
+  const ended = new AbortController()
+  async function* batches(): AsyncGenerator<MessageBatch> {
+    const lanes = createLanes(options.lanes ?? 1)
+    const files = new Map(unit.chunks.map(({ chunk, file }) => [chunk, file]))
+    const reader = lanes.read(
+      planReading(unit, session, unit.from),
+      chunk => access(files.get(chunk)!, ended.signal),
+      noValueSets,
+    )
+    try {
+      for (let span = await reader.next(); span; span = await reader.next()) {
+        for (const filled of span.batches) yield toMessage(unit, filled)
+      }
+      for (const filled of await reader.cut()) yield toMessage(unit, filled)
+    } finally {
+      ended.abort()
+      await reader.close()
+      await lanes.close()
+    }
+  }
+  return Readable.from(batches(), { objectMode: true, highWaterMark: 1 })
+}
+
+async function* noValueSets(ref: string): AsyncGenerator<readonly string[]> {
+  yield Promise.reject(new DeliveryError(`a stream has no store to take the value set ${ref} from`))
+}
+
+/**
+ * Writes message batches to a session, `limits.inFlight` at a time, with the engine's retries. It takes a batch only while
+ * there is room, and ends when every row is acknowledged and, where the sink commits, committed. A row refused for good fails it.
+ * The session stays open.
+ */
+export function sinkWritable(unit: Unit, session: SinkSession): Writable {
+  const inFlight = session.limits?.inFlight ?? 4
+  const ended = new AbortController()
+  const writing = new Set<Promise<void>>()
+  let finished = false
+
+  async function deliver(batch: MessageBatch): Promise<void> {
+    const { refused } = await writeBatch(session, batch, {
+      encoding: session.encoding ?? { kind: 'rows' },
+      deadlineMs: unit.limits.deliveryDeadlineMs,
+      signal: ended.signal,
+    })
+    for (const cause of refused.values())
+      throw new DeliveryError(`${refused.size} rows were refused for good`, { retryable: false, cause })
+  }
+
+  return new Writable({
+    objectMode: true,
+    highWaterMark: 1,
+    construct(done) {
+      Promise.resolve(session.begin?.(unit)).then(() => done(), done)
+    },
+    write(batch: MessageBatch, _encoding, done) {
+      const write = deliver(batch).finally(() => writing.delete(write))
+      writing.add(write)
+      write.catch(error => this.destroy(error))
+      if (writing.size < inFlight) done()
+      else Promise.race(writing).then(() => done(), done)
+    },
+    final(done) {
+      Promise.all(writing)
+        .then(() => session.commit?.(unit, []))
+        .then(() => {
+          finished = true
+          done()
+        }, done)
+    },
+    destroy(error, done) {
+      ended.abort(error ?? new DeliveryError('the stream was destroyed'))
+      Promise.allSettled(writing)
+        .then(() => (finished ? undefined : session.abort?.(unit)))
+        .then(() => done(error), done)
+    },
+  })
+}

@@ -1,0 +1,42 @@
+/** The public surface of millrace. Sources, sinks and stores are imported from their own paths. */
+export { defineConfig, type MillraceConfig } from './cli/config.ts'
+export {
+  createEngine,
+  type DeliveryOptions,
+  type Engine,
+  type EngineOptions,
+  type JobQuery,
+  type Scope,
+  type SinkRegistration,
+} from './core/engine.ts'
+export {
+  CancelledError,
+  ConfigError,
+  DeliveryError,
+  type DeliveryFailure,
+  ERRORS,
+  type ErrorCode,
+  FormatError,
+  isMillraceError,
+  MillraceError,
+  type Problem,
+  RequestError,
+  SourceError,
+  StoreError,
+} from './core/errors.ts'
+export {
+  DESTINATION_STATES,
+  type DestinationState,
+  JOB_STATUSES,
+  type Job,
+  type JobDestination,
+  type JobStatus,
+  jobSchema,
+} from './core/job.ts'
+export type { Json } from './core/json.ts'
+export { type BackfillRequest, backfillRequestSchema } from './core/request.ts'
+export { batchReadable, sinkWritable, streamContext, streamUnit } from './core/streams.ts'
+export type { DeadLetter, Order, Unit, UnitLimits, UnitReport } from './core/unit.ts'
+export * from './sinks/sink.ts'
+export * from './sources/source.ts'
+export type * from './stores/store.ts'
