@@ -1,0 +1,92 @@
+/** What `--from` and `--to` say without a configuration file: a source and destinations as URLs. */
+
+export interface DuckdbSource {
+  readonly type: 'duckdb'
+  readonly path: string
+}
+
+export type Target =
+  | { readonly type: 'file'; readonly name: string; readonly dir: string }
+  | { readonly type: 'null'; readonly name: string }
+  | KafkaTarget
+
+export interface KafkaTarget {
+  readonly type: 'kafka'
+  /** The topic. */
+  readonly name: string
+  readonly brokers: readonly string[]
+  readonly topic: string
+  readonly key?: string
+  readonly tls: boolean
+  readonly sasl?: { readonly mechanism: SaslMechanism; readonly username: string; readonly password: string }
+}
+
+export const SASL_MECHANISMS = ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512'] as const
+export type SaslMechanism = (typeof SASL_MECHANISMS)[number]
+
+/** What is wrong with a URL. Never repeats it: it may hold a password. */
+export interface Unusable {
+  readonly problem: string
+}
+
+/** `duckdb:PATH` */
+export function parseSource(text: string): DuckdbSource | Unusable {
+  const path = /^duckdb:(.+)$/s.exec(text)?.[1]
+  return path === undefined ? { problem: 'must be duckdb:PATH' } : { type: 'duckdb', path }
+}
+
+/** `file:DIR`, `null:` or `kafka://[user:password@]host:port[,host:port]/topic[?key=column&tls=true&sasl=mechanism]` */
+export function parseTarget(text: string): Target | Unusable {
+  if (text === 'null:') return { type: 'null', name: 'null' }
+  if (text.startsWith('kafka:')) return parseKafka(text)
+  const dir = /^file:(.+)$/s.exec(text)?.[1]
+  if (dir === undefined) return { problem: 'must be file:DIR, kafka://HOST:PORT/TOPIC or null:' }
+  return { type: 'file', name: dir, dir }
+}
+
+const KAFKA_FORM =
+  'must be kafka://HOST:PORT[,HOST:PORT]/TOPIC[?key=COLUMN], with USER:PASSWORD@ before the hosts if needed'
+
+// not `new URL`, which allows one host only
+const KAFKA_URL = /^kafka:\/\/(?:([^@/]*)@)?([^@/?#]+)\/([^/?#]+)(?:\?([^#]*))?$/
+
+function parseKafka(text: string): KafkaTarget | Unusable {
+  const [, login, hosts = '', path = '', query = ''] = KAFKA_URL.exec(text) ?? []
+  const brokers = hosts.split(',').map(host => (/:\d+$/.test(host) ? host : `${host}:9092`))
+  const topic = decode(path)
+  if (hosts === '' || topic === undefined || brokers.some(host => !/^(\[[\da-f:]+\]|[\w.-]+):\d+$/i.test(host)))
+    return { problem: KAFKA_FORM }
+
+  const { key, tls = 'false', sasl, ...unknown } = Object.fromEntries(new URLSearchParams(query))
+  const [name] = Object.keys(unknown)
+  if (name !== undefined) return { problem: `has an unknown parameter ${name}; there are key, tls and sasl` }
+  if (tls !== 'true' && tls !== 'false') return { problem: 'tls must be true or false' }
+  const mechanism = SASL_MECHANISMS.find(known => known === (sasl ?? 'PLAIN').toUpperCase())
+  if (mechanism === undefined) return { problem: `sasl must be one of ${SASL_MECHANISMS.join(', ')}` }
+
+  const [username, password] = (login ?? '').split(':').map(decode)
+  if ((login !== undefined || sasl !== undefined) && (!username || !password))
+    return { problem: 'needs USER:PASSWORD before the @, with %40 for @, %3A for : and %2F for / in them' }
+  return {
+    type: 'kafka',
+    name: topic,
+    brokers,
+    topic,
+    ...(key ? { key } : {}),
+    tls: tls === 'true',
+    ...(username && password ? { sasl: { mechanism, username, password } } : {}),
+  }
+}
+
+function decode(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return undefined
+  }
+}
+
+/** For whatever is printed: user and password of URLs become `***`. */
+export function redact(text: string): string {
+  return text.replaceAll(/\/\/\S*@/g, '//***@')
+}

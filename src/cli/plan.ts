@@ -1,0 +1,74 @@
+import type { Engine, EngineOptions } from '../core/engine.ts'
+import { ConfigError, isMillraceError, MillraceError, type Problem, RequestError } from '../core/errors.ts'
+import { isFinal, type Job } from '../core/job.ts'
+import type { BackfillRequest } from '../core/request.ts'
+import { asObject, draftRequest, type RequestDraft, type RequestFlags, toFlags } from './request-flags.ts'
+import { type DestinationName, readSetup, type SetupFlags, sinksOf } from './setup.ts'
+import { filterFromFile } from './values-file.ts'
+
+export interface RunFlags extends RequestFlags, SetupFlags {
+  readonly store?: string
+  readonly resume?: string
+  readonly json?: boolean
+}
+
+export interface RunPlan {
+  readonly options: EngineOptions
+  start(engine: Engine): Promise<Job>
+}
+
+/** Makes of the arguments of `millrace run` what an engine needs. Rejects with a `RequestError` of all that is wrong with them. */
+export async function planRun(file: string | undefined, flags: RunFlags): Promise<RunPlan> {
+  const problems: Problem[] = []
+  const draft = await draftRequest(file, flags, flags.resume !== undefined, problems)
+  const { partition_key } = asObject(draft.request['backfill_window'])
+  const setup = await readSetup(
+    flags,
+    { table: asText(draft.request['table']), partitionKey: asText(partition_key) },
+    problems,
+  )
+  const needsTo = flags.from !== undefined || (file === undefined && flags.resume === undefined)
+  if (needsTo && flags.to === undefined) problems.push({ path: '--to', message: 'is required: say where the rows go' })
+  if (problems.length > 0) throw new RequestError(problems)
+
+  const { resume } = flags
+  const options = await setup.options()
+  if (resume !== undefined) return { options, start: engine => resumeJob(engine, resume, options) }
+  return { options, start: engine => createJob(engine, draft, setup.destinations, flags) }
+}
+
+async function createJob(
+  engine: Engine,
+  { request, values }: RequestDraft,
+  destinations: readonly DestinationName[],
+  flags: RunFlags,
+): Promise<Job> {
+  const whole = {
+    ...request,
+    ...(destinations.length > 0 ? { destinations } : {}),
+    ...(values ? { filter: await filterFromFile(values.column, values.path, engine) } : {}),
+  }
+  try {
+    // the engine checks all of it
+    return await engine.create(whole as unknown as BackfillRequest)
+  } catch (error) {
+    throw isMillraceError(error) && error.problems.length > 0 ? new RequestError(toFlags(error.problems, flags)) : error
+  }
+}
+
+async function resumeJob(engine: Engine, jobId: string, { source, sinks }: EngineOptions): Promise<Job> {
+  const job = await engine.get(jobId)
+  if (isFinal(job.status)) throw new MillraceError('conflict', `job ${jobId} is already ${job.status}`)
+  const known = sinksOf(sinks)
+  const fits = job.destinations.every(({ type, name }) => known.some(sink => sink.type === type && sink.name === name))
+  if (fits && (await source.tables()).includes(job.table)) return job
+  // an engine leaves a job alone that it cannot finish, so that waiting for it would be for ever
+  const names = job.destinations.map(({ type, name }) => `${type}:${name}`).join(', ')
+  throw new ConfigError(
+    `job ${jobId} goes from table ${job.table} to ${names}: resume it with the configuration, or the --from, --table and --to, that it was started with`,
+  )
+}
+
+function asText(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined
+}

@@ -1,0 +1,99 @@
+/** Source and destinations of `millrace run`: from a configuration file, or from URLs. */
+import type { EngineOptions } from '../core/engine.ts'
+import { isMillraceError, type Problem } from '../core/errors.ts'
+import type { Sink } from '../sinks/sink.ts'
+import { findConfig } from './config-file.ts'
+import { type KafkaTarget, parseSource, parseTarget, type Target } from './endpoint.ts'
+
+export interface SetupFlags {
+  readonly from?: string
+  readonly to?: readonly string[]
+  readonly config?: string
+}
+
+/** The one table that can be backfilled without a configuration. */
+export interface TableChoice {
+  readonly table: string | undefined
+  readonly partitionKey: string | undefined
+}
+
+export interface DestinationName {
+  readonly type: string
+  readonly name: string
+}
+
+export interface Setup {
+  /** What `--to` says; empty without it. */
+  readonly destinations: readonly DestinationName[]
+  /** Loads the drivers. Not to be called when there were problems. */
+  options(): Promise<EngineOptions>
+}
+
+export function readSetup(flags: SetupFlags, choice: TableChoice, problems: Problem[]): Promise<Setup> | Setup {
+  return flags.from === undefined ? configuredSetup(flags, problems) : urlSetup(flags, flags.from, choice, problems)
+}
+
+async function configuredSetup({ to = [], config: path }: SetupFlags, problems: Problem[]): Promise<Setup> {
+  const found = await findConfig(path).catch((error: unknown) => {
+    if (!isMillraceError(error)) throw error
+    problems.push({ path: '--config', message: error.message })
+    return 'broken' as const
+  })
+  if (found === undefined)
+    problems.push({ path: '--from', message: 'is required where there is no millrace.config.ts and no --config' })
+  const config = found === 'broken' ? undefined : found
+  const destinations = to.flatMap(text => {
+    const [, type = '', name = ''] = /^([^:]+):(.+)$/s.exec(text) ?? []
+    const known = config && sinksOf(config.sinks)
+    if (known === undefined || known.some(sink => sink.type === type && sink.name === name)) return [{ type, name }]
+    const names = known.map(sink => `${sink.type}:${sink.name}`).join(', ')
+    problems.push({ path: '--to', message: `must name a sink of the configuration, which has ${names}` })
+    return []
+  })
+  return { destinations, options: async () => config! }
+}
+
+function urlSetup({ to = [], config }: SetupFlags, from: string, choice: TableChoice, problems: Problem[]): Setup {
+  const source = parseSource(from)
+  if ('problem' in source) problems.push({ path: '--from', message: source.problem })
+  if (config !== undefined) problems.push({ path: '--config', message: 'cannot be combined with --from' })
+  if (choice.partitionKey === undefined) problems.push({ path: '--partition-key', message: 'is required with --from' })
+  const targets = to.flatMap(text => {
+    const target = parseTarget(text)
+    if (!('problem' in target)) return [target]
+    problems.push({ path: '--to', message: target.problem })
+    return []
+  })
+  return {
+    destinations: targets.map(({ type, name }) => ({ type, name })),
+    async options() {
+      const { duckdbSource } = await import('../sources/duckdb.ts')
+      const { table, partitionKey } = choice as { table: string; partitionKey: string }
+      const { path } = source as { path: string }
+      return {
+        source: duckdbSource({ database: path, tables: { [table]: { partitionKeys: [partitionKey] } } }),
+        sinks: await Promise.all(targets.map(createSink)),
+      }
+    },
+  }
+}
+
+export function sinksOf(entries: EngineOptions['sinks']): readonly Sink[] {
+  return entries.map(entry => ('sink' in entry ? entry.sink : entry))
+}
+
+async function createSink(target: Target): Promise<Sink> {
+  switch (target.type) {
+    case 'file':
+      return (await import('../sinks/file.ts')).fileSink(target)
+    case 'null':
+      return (await import('../sinks/null.ts')).nullSink(target)
+    case 'kafka':
+      return createKafkaSink(target)
+  }
+}
+
+async function createKafkaSink({ tls, ...options }: KafkaTarget): Promise<Sink> {
+  const { kafkaSink } = await import('../sinks/kafka.ts')
+  return kafkaSink({ ...options, ...(tls ? { tls } : {}) })
+}
