@@ -1,0 +1,175 @@
+/** The second half of a job, for one of its destinations: every unit is delivered, or the destination fails. */
+import type { SinkSession } from '../sinks/sink.ts'
+import type { DestinationRecord, Manifest, Wishes } from '../stores/store.ts'
+import { publish } from './diagnostics.ts'
+import { asMillraceError, MillraceError } from './errors.ts'
+import type { OwnedJob } from './job-run.ts'
+import type { Delivery } from './runner.ts'
+import type { Checkpoint, ReportAnswer, Unit, UnitReport } from './unit.ts'
+
+export interface Control {
+  /** Ends the delivery in a hurry. */
+  readonly signal: AbortSignal
+  /** What is wanted of the delivery now. */
+  stop(): ReportAnswer['stop']
+  /** Takes note of what the store says is wished of the job. */
+  heed(wishes: Wishes): void
+}
+
+/**
+ * Resolves with what the destination failed with, or undefined if it is through or was stopped. Rejects only where that could
+ * not be stored.
+ */
+export async function deliverTo(
+  destination: DestinationRecord,
+  manifest: Manifest,
+  job: OwnedJob,
+  control: Control,
+): Promise<MillraceError | undefined> {
+  const { lease, surroundings } = job
+  const { store, onChanged } = surroundings
+  const name = `${destination.type}/${destination.name}`
+  if (destination.state === 'completed') return undefined
+  if (destination.state === 'failed')
+    return new MillraceError('delivery_failed', `${name}: ${destination.error?.message}`)
+  try {
+    await store.setDestination(lease, destination.uid, { state: 'delivering' })
+    if ((await runUnits(destination, manifest, job, control)) === 'stopped') return undefined
+    await store.setDestination(lease, destination.uid, { state: 'completed' })
+    return undefined
+  } catch (error) {
+    if (control.stop() !== undefined) return undefined
+    const failure = asMillraceError(error, 'delivery')
+    if (failure.code === 'store_failed' || failure.code === 'lease_lost') throw failure
+    const { code, message } = failure
+    await store.setDestination(lease, destination.uid, { state: 'failed', error: { code, message } })
+    return new MillraceError(code, `${name}: ${message}`, { cause: failure })
+  } finally {
+    onChanged(lease.jobId)
+  }
+}
+
+/** The session of a sink for one destination of a job; a probe's is to be closed at once. */
+export function openSession(
+  { record, resolved, lease, surroundings }: OwnedJob,
+  { type, name, uid, saved }: DestinationRecord,
+  probe: boolean,
+  signal: AbortSignal,
+): Promise<SinkSession> {
+  const { store, settings } = surroundings
+  const { sink, delivery } = settings.destinations.get(`${type}/${name}`)!
+  return sink.open({
+    jobId: record.jobId,
+    organizationId: record.organizationId,
+    destination: { type, name, uid },
+    schema: resolved.schema,
+    order: delivery.order,
+    probe,
+    leaseEpoch: probe ? 0 : lease.epoch,
+    saved,
+    save: state => store.setDestination(lease, uid, { saved: state }),
+    signal,
+  })
+}
+
+async function runUnits(
+  destination: DestinationRecord,
+  manifest: Manifest,
+  job: OwnedJob,
+  control: Control,
+): Promise<'done' | 'stopped'> {
+  const { [destination.uid]: stored = [] } = await job.surroundings.store.checkpoints(job.record.jobId)
+  const done = new Set(stored.filter(checkpoint => checkpoint.done).map(({ chunk }) => chunk))
+  const pending = [...manifest.units.keys()].filter(index => !manifest.units[index]!.every(chunk => done.has(chunk)))
+  if (pending.length === 0) return 'done'
+  const session = await openSession(job, destination, false, control.signal)
+  try {
+    const delivery = deliveryOf(destination, manifest, job, control, { session, pending, stored })
+    return await job.surroundings.runner.run(delivery, control.signal)
+  } finally {
+    await closeWithin(CLOSE_MS, session)
+  }
+}
+
+interface Progress {
+  readonly session: SinkSession
+  /** The units that are left, by their place in the manifest. */
+  readonly pending: readonly number[]
+  /** The checkpoints with which this process began. */
+  readonly stored: readonly Checkpoint[]
+}
+
+function deliveryOf(
+  { type, name, uid }: DestinationRecord,
+  manifest: Manifest,
+  { record, resolved, lease, surroundings }: OwnedJob,
+  control: Control,
+  { session, pending, stored }: Progress,
+): Delivery {
+  const { source, store, lanes, settings, onChanged } = surroundings
+  const { delivery } = settings.destinations.get(`${type}/${name}`)!
+  const started = new Set<number>()
+
+  /** Only a unit that is started again can have moved since this process began. */
+  async function checkpointsOf(index: number): Promise<readonly Checkpoint[]> {
+    const known = started.has(index) ? ((await store.checkpoints(record.jobId))[uid] ?? []) : stored
+    started.add(index)
+    const chunks = new Set(manifest.units[index])
+    return known.filter(({ chunk }) => chunks.has(chunk))
+  }
+
+  async function start(index: number): Promise<Unit> {
+    const id = `${record.jobId}/${uid}/0/${index}`
+    return {
+      id,
+      attempt: await store.startUnit(lease, id),
+      jobId: record.jobId,
+      organizationId: record.organizationId,
+      leaseEpoch: lease.epoch,
+      destination: { type, name, uid },
+      delivery: 0,
+      chunks: manifest.units[index]!.map(chunk => ({ chunk, file: manifest.files[chunk]! })),
+      from: await checkpointsOf(index),
+      ...(manifest.residual ? { predicate: manifest.residual } : {}),
+      spanRows: manifest.spanRows,
+      order: delivery.order,
+      limits: { ...delivery, rowGroupBudgetBytes: settings.rowGroupBudgetBytes },
+    }
+  }
+
+  async function report(news: UnitReport): Promise<ReportAnswer> {
+    const empty = news.checkpoints.length === 0 && news.deadLetters.length === 0 && news.proof.length === 0
+    const answer = empty ? undefined : await store.report(lease, news, delivery.maxDeadLetters)
+    if (answer) {
+      control.heed(answer.wishes)
+      onChanged(record.jobId)
+    }
+    const stop = control.stop()
+    return { deadLettersRefused: answer?.deadLettersRefused ?? 0, ...(stop === undefined ? {} : { stop }) }
+  }
+
+  return {
+    units: pending.length,
+    unitsInFlight: delivery.unitsInFlight,
+    start: place => start(pending[place]!),
+    tools: {
+      session,
+      read: plan =>
+        lanes.read(
+          plan,
+          chunk => source.access(manifest.files[chunk]!, control.signal),
+          // canonical text of the column's type, which the stored set is not
+          () => resolved.filter!.values(),
+        ),
+      report,
+    },
+  }
+}
+
+const CLOSE_MS = 10_000
+
+async function closeWithin(timeoutMs: number, session: SinkSession): Promise<void> {
+  const timeout = new Promise<void>(resolve => setTimeout(resolve, timeoutMs).unref())
+  const closed = session.close().catch(error => publish('warning', { message: 'a sink did not close', error }))
+  await Promise.race([closed, timeout])
+}

@@ -1,0 +1,73 @@
+/** The first half of a job: its window becomes files. And their end: they are removed. */
+import type { StageRequest } from '../sources/source.ts'
+import type { Manifest, StagingState } from '../stores/store.ts'
+import { openSession } from './destination-run.ts'
+import { publish } from './diagnostics.ts'
+import type { OwnedJob } from './job-run.ts'
+import { planSpanRows, planUnits } from './plan.ts'
+
+/** Rejects with `signal.reason` when that aborts. */
+export async function stageJob(job: OwnedJob, signal: AbortSignal): Promise<Manifest> {
+  const { record, resolved, lease, surroundings } = job
+  const { source, store, settings } = surroundings
+  await probeDestinations(job, signal)
+  const { stagingId, saved } = await beginStaging(job, signal)
+  const { destinations } = settings
+  const request: StageRequest = {
+    jobId: record.jobId,
+    stagingId,
+    schema: resolved.schema,
+    window: resolved.window,
+    ...(resolved.filter ? { filter: resolved.filter } : {}),
+    sorted: record.destinations.some(
+      ({ type, name }) => destinations.get(`${type}/${name}`)!.delivery.order === 'total',
+    ),
+    fileBytes: settings.stagedFileBytes,
+  }
+  const { files, residual } = await source.stage(
+    request,
+    saved ?? undefined,
+    state => store.saveStaging(lease, { stagingId, saved: state }),
+    signal,
+  )
+  signal.throwIfAborted()
+  return {
+    files,
+    ...(residual ? { residual } : {}),
+    spanRows: planSpanRows(files),
+    units: planUnits(files, settings.stagedFileBytes),
+  }
+}
+
+/** Before anything is staged: are the destinations there, and do they take what will be sent? */
+async function probeDestinations(job: OwnedJob, signal: AbortSignal): Promise<void> {
+  for (const destination of job.record.destinationRecords) {
+    const session = await openSession(job, destination, true, signal)
+    await session.close()
+  }
+}
+
+/** Goes on with a staging that saved how to be found again; anything else left by an earlier owner is removed. */
+async function beginStaging({ record, lease, surroundings }: OwnedJob, signal: AbortSignal): Promise<StagingState> {
+  const { source, store } = surroundings
+  if (record.staging && record.staging.saved !== null) return record.staging
+  if (record.staging) await source.discard(record.staging.stagingId, undefined, signal)
+  const staging = { stagingId: `${record.jobId}-${lease.epoch}`, saved: null }
+  await store.saveStaging(lease, staging)
+  return staging
+}
+
+const DISCARD_MS = 30_000
+
+/** Files that are left behind do no harm to the rows, so they fail no job. Only after a stored state that forbids reading them. */
+export async function discardStaged({ lease, surroundings }: Pick<OwnedJob, 'lease' | 'surroundings'>): Promise<void> {
+  const { source, store } = surroundings
+  const record = await store.get(lease.jobId)
+  if (!record?.staging) return
+  const { stagingId, saved } = record.staging
+  try {
+    await source.discard(stagingId, saved ?? undefined, AbortSignal.timeout(DISCARD_MS))
+  } catch (error) {
+    publish('warning', { message: `the staged files of ${stagingId} were not removed`, error })
+  }
+}
