@@ -5,6 +5,10 @@
  * overlap. Methods that take a {@link Lease} are the owner's: they do nothing and reject with code `lease_lost`
  * unless the lease's epoch is the job's current one. All others may be called by anybody.
  *
+ * A final job keeps its last epoch, so that a `beat` or `release` under way does not fail, but nobody can claim it, and
+ * `saveStaging`, `startUnit`, `setDestination` and `report` reject with code `conflict`. A destination that the job does not
+ * have is `not_found`.
+ *
  * Prove an implementation with `testStore` from `millrace/testing`.
  */
 import type { Predicate } from '../columnar/predicate.ts'
@@ -41,13 +45,16 @@ export interface Store {
   /** Says that the owner lives, and brings it the wishes. */
   beat(lease: Lease): Promise<Wishes>
 
-  /** Gives the job up: anybody may claim it at once. */
+  /** Gives the job up: anybody may claim it at once. The lease is lost from then on, since the epoch is raised and the beat set to 0. */
   release(lease: Lease): Promise<void>
 
   /** Stores what is to survive of the staging before files exist. A new `stagingId` drops what was saved for the old one. */
   saveStaging(lease: Lease, staging: StagingState): Promise<void>
 
-  /** Compare-and-set on the status: rejects with code `conflict`, and changes nothing, if it is not `from`. */
+  /**
+   * Compare-and-set on the status: rejects with code `conflict`, and changes nothing, if it is not `from`, or if `change` has a
+   * manifest and the job already has one.
+   */
   transition(lease: Lease, from: JobStatus, to: JobStatus, change: JobChange): Promise<void>
 
   /** Changes one destination of a job that is not final; the first `failed` stays, with its error. */
@@ -55,7 +62,7 @@ export interface Store {
 
   manifest(jobId: string): Promise<Manifest | undefined>
 
-  /** All of a job's, by destination uid. Ordered by chunk. */
+  /** All of a job's, by destination uid, of the latest delivery of each. Ordered by chunk. */
   checkpoints(jobId: string): Promise<Readonly<Record<string, readonly Checkpoint[]>>>
 
   /** Numbers the attempts of a unit from 1; reports of earlier ones are refused with `lease_lost` from then on. */
@@ -63,9 +70,13 @@ export interface Store {
 
   /**
    * Stores checkpoints, dead letters and proof in one write. A checkpoint whose watermark is not above the stored one
-   * changes nothing. Dead letters are keyed by destination, chunk and row, so that a repeat counts once; those that would exceed
-   * `maxDeadLetters` of the destination are refused from the first such on, and the caller must not have put a checkpoint
-   * at or behind it into the same report.
+   * changes nothing, except that one at the same row may newly say that the chunk is done. Dead letters are keyed by
+   * destination, delivery, chunk and row, so that a repeat counts once; those that would exceed `maxDeadLetters` of the
+   * destination are refused from the first such on, and no checkpoint of the same report that covers a refused row is
+   * stored. Proof that is already there is not added again.
+   *
+   * The first report of a later delivery starts the destination anew: sums, checkpoints, dead letters and proof are those
+   * of the latest delivery, and reports of earlier ones are refused with `lease_lost`.
    */
   report(
     lease: Lease,
@@ -79,12 +90,16 @@ export interface Store {
   /** What the destination proved so far, in the order of the reports. */
   proof(jobId: string, destination: string): Promise<Proof>
 
-  /** Stores a set of filter values under the SHA-256 of its sorted distinct members; storing it again is free. */
+  /**
+   * Stores a set of filter values under the SHA-256 of its sorted distinct members (`value-set.ts` has the exact bytes);
+   * storing it again is free. If `values` throws, so does this, and nothing is stored.
+   */
   putValueSet(values: AsyncIterable<readonly string[]>): Promise<ValueSet>
 
-  /** In pieces, or undefined if there is no such set. */
+  /** In pieces, sorted, or undefined if there is no such set. `values()` may be called more than once. */
   valueSet(ref: string): Promise<(ValueSet & { values(): AsyncIterable<readonly string[]> }) | undefined>
 
+  /** Ends what was called before, then frees everything. Idempotent. */
   close(): Promise<void>
 }
 
@@ -102,7 +117,7 @@ export interface NewJob {
   /** The catalogue's partition key if the request named none. */
   readonly partitionKey: string
   readonly destinations: readonly DestinationRef[]
-  /** RFC 3339, UTC. */
+  /** As `Date.toISOString` writes it, so that the order of the texts is the order of the times. */
   readonly timeCreated: string
 }
 
@@ -125,7 +140,7 @@ export interface DestinationRecord extends DestinationRef {
   readonly error: StoredError | undefined
   /** What the sink saved for this job. */
   readonly saved: Json | undefined
-  /** Sums over the stored checkpoints. */
+  /** Sums over the checkpoints of the latest delivery. */
   readonly delivered: number
   readonly filtered: number
   readonly deadLettered: number
@@ -173,6 +188,7 @@ export interface DestinationChange {
 export interface Claimable {
   readonly jobId: string
   readonly epoch: number
+  /** Raised by `beat`; 0 where nobody owns the job, which may then be claimed at once. */
   readonly beat: number
 }
 

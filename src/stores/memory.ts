@@ -1,0 +1,315 @@
+/** The store without a disk: for tests, and for hosts whose jobs may end with their process. */
+import type { Checkpoint, DeadLetter, Proof, UnitReport } from '../core/unit.ts'
+import {
+  addWishes,
+  coversAny,
+  isAhead,
+  isUnfinished,
+  jobExists,
+  leaseLost,
+  noDestination,
+  requireActive,
+  requireLatest,
+  requireStatus,
+} from './rules.ts'
+import type { DestinationRecord, JobRecord, Lease, ListQuery, Manifest, Store, ValueSet } from './store.ts'
+import { ValueSetPieces } from './value-set.ts'
+
+/** Nothing survives the process. Closing keeps everything, so that a test can start a second engine on the same store. */
+export function memoryStore(): Store {
+  const jobs = new Map<string, MemoryJob>()
+  const valueSets = new Map<string, ValueSet & { readonly pieces: readonly (readonly string[])[] }>()
+
+  /** Effects must come after every check: nothing rolls back here. */
+  function owned(lease: Lease): MemoryJob {
+    const job = jobs.get(lease.jobId)
+    if (job?.record.epoch !== lease.epoch) throw leaseLost(lease)
+    return job
+  }
+
+  function active(lease: Lease): MemoryJob {
+    const job = owned(lease)
+    requireActive(lease.jobId, job.record.status)
+    return job
+  }
+
+  return {
+    async create(job) {
+      if (jobs.has(job.jobId)) throw jobExists(job.jobId)
+      jobs.set(job.jobId, newJob(copy(job)))
+    },
+
+    async get(jobId) {
+      return jobs.get(jobId)?.read()
+    },
+
+    async list(query) {
+      return [...jobs.values()]
+        .map(job => job.record)
+        .filter(record => matches(record, query))
+        .sort(newestFirst)
+        .slice(0, query.limit ?? 1_000)
+        .map(record => jobs.get(record.jobId)!.read())
+    },
+
+    async wish(jobId, wishes, when) {
+      const job = jobs.get(jobId)
+      if (job && when.includes(job.record.status)) job.set({ wishes: addWishes(job.record.wishes, wishes) })
+      return job?.read()
+    },
+
+    async unfinished() {
+      return [...jobs.values()]
+        .filter(job => isUnfinished(job.record.status))
+        .map(({ record: { jobId, epoch, beat } }) => ({ jobId, epoch, beat }))
+    },
+
+    async claim(seen) {
+      const job = jobs.get(seen.jobId)
+      if (!job || !isUnfinished(job.record.status)) return undefined
+      if (job.record.epoch !== seen.epoch || job.record.beat !== seen.beat) return undefined
+      job.set({ epoch: seen.epoch + 1, beat: 1 })
+      return { jobId: seen.jobId, epoch: seen.epoch + 1 }
+    },
+
+    async beat(lease) {
+      const job = owned(lease)
+      job.set({ beat: job.record.beat + 1 })
+      return job.record.wishes
+    },
+
+    async release(lease) {
+      owned(lease).set({ epoch: lease.epoch + 1, beat: 0 })
+    },
+
+    async saveStaging(lease, staging) {
+      active(lease).set({ staging: copy(staging) })
+    },
+
+    async transition(lease, from, to, { manifest, error, timeCompleted }) {
+      const job = owned(lease)
+      const manifests = { stored: job.manifest !== undefined, given: manifest !== undefined }
+      requireStatus(lease.jobId, from, job.record.status, manifests)
+      job.set({ status: to, ...(error && { error: copy(error) }), ...(timeCompleted && { timeCompleted }) })
+      if (!manifest) return
+      job.manifest = copy(manifest)
+      job.set({ numChunks: manifest.files.length, chunksLeft: job.countChunksLeft(manifest.files.length) })
+    },
+
+    async setDestination(lease, uid, change) {
+      const job = active(lease)
+      const destination = job.destination(uid)
+      if (change.saved !== undefined) destination.set({ saved: copy(change.saved) })
+      if (destination.record.state === 'failed') return
+      destination.set({
+        ...(change.state && { state: change.state }),
+        ...(change.error && { error: copy(change.error) }),
+      })
+      job.recountChunksLeft()
+    },
+
+    async manifest(jobId) {
+      return jobs.get(jobId)?.manifest
+    },
+
+    async checkpoints(jobId) {
+      const destinations = [...(jobs.get(jobId)?.destinations ?? [])]
+      return Object.fromEntries(destinations.map(([uid, { checkpoints }]) => [uid, byChunk([...checkpoints.values()])]))
+    },
+
+    async startUnit(lease, unit) {
+      const job = active(lease)
+      const attempt = (job.attempts.get(unit) ?? 0) + 1
+      job.attempts.set(unit, attempt)
+      return attempt
+    },
+
+    async report(lease, report, maxDeadLetters) {
+      const job = active(lease)
+      const destination = job.destination(report.destination)
+      requireLatest(report, { attempt: job.attempts.get(report.unit), delivery: destination.delivery })
+      const deadLettersRefused = destination.store(copy(report), maxDeadLetters)
+      job.recountChunksLeft()
+      return { deadLettersRefused, wishes: job.record.wishes }
+    },
+
+    async *deadLetters(jobId, uid) {
+      const letters = [...(jobs.get(jobId)?.destinations.get(uid)?.deadLetters.values() ?? [])]
+      yield* letters.sort((a, b) => a.chunk - b.chunk || a.row - b.row)
+    },
+
+    async proof(jobId, uid) {
+      return [...(jobs.get(jobId)?.destinations.get(uid)?.proof.values() ?? [])]
+    },
+
+    async putValueSet(values) {
+      const members = new Set<string>()
+      for await (const piece of values) for (const value of piece) members.add(value.toWellFormed())
+      // as bytes: the order of JavaScript strings is another one outside the basic plane
+      const sorted = Array.from(members, member => Buffer.from(member)).sort(Buffer.compare)
+      const cutter = new ValueSetPieces()
+      const pieces = [...cutter.cut(sorted.map(String))]
+      const { ref, count } = cutter.name()
+      valueSets.set(ref, { ref, count, pieces })
+      return { ref, count }
+    },
+
+    async valueSet(ref) {
+      const set = valueSets.get(ref)
+      if (!set) return undefined
+      return {
+        ref,
+        count: set.count,
+        async *values() {
+          yield* set.pieces
+        },
+      }
+    },
+
+    async close() {},
+  }
+}
+
+class MemoryJob {
+  record: JobRecord
+  manifest: Manifest | undefined
+  readonly attempts = new Map<string, number>()
+  readonly destinations: ReadonlyMap<string, MemoryDestination>
+
+  constructor(record: JobRecord) {
+    this.record = record
+    this.destinations = new Map(record.destinationRecords.map(record => [record.uid, new MemoryDestination(record)]))
+  }
+
+  read(): JobRecord {
+    return { ...this.record, destinationRecords: Array.from(this.destinations.values(), ({ record }) => record) }
+  }
+
+  set(change: Partial<JobRecord>): void {
+    this.record = { ...this.record, ...change }
+  }
+
+  destination(uid: string): MemoryDestination {
+    const destination = this.destinations.get(uid)
+    if (!destination) throw noDestination(this.record.jobId, uid)
+    return destination
+  }
+
+  recountChunksLeft(): void {
+    if (this.record.numChunks !== undefined) this.set({ chunksLeft: this.countChunksLeft(this.record.numChunks) })
+  }
+
+  countChunksLeft(numChunks: number): number {
+    const alive = [...this.destinations.values()].filter(destination => destination.record.state !== 'failed')
+    const isLeft = (chunk: number) => alive.some(({ checkpoints }) => !checkpoints.get(chunk)?.done)
+    let left = 0
+    for (let chunk = 0; chunk < numChunks; chunk++) if (isLeft(chunk)) left++
+    return left
+  }
+}
+
+class MemoryDestination {
+  record: DestinationRecord
+  delivery = 0
+  checkpoints = new Map<number, Checkpoint>()
+  deadLetters = new Map<string, DeadLetter>()
+  proof = new Map<string, Proof[number]>()
+
+  constructor(record: DestinationRecord) {
+    this.record = record
+  }
+
+  set(change: Partial<DestinationRecord>): void {
+    this.record = { ...this.record, ...change }
+  }
+
+  /** Answers how many dead letters it refused. */
+  store(report: UnitReport, maxDeadLetters: number): number {
+    if (report.delivery > this.delivery) this.#startDelivery(report.delivery)
+    const refused = this.#addDeadLetters(report.deadLetters, maxDeadLetters)
+    for (const checkpoint of report.checkpoints) {
+      if (coversAny(checkpoint, refused) || !isAhead(checkpoint, this.checkpoints.get(checkpoint.chunk))) continue
+      this.checkpoints.set(checkpoint.chunk, checkpoint)
+    }
+    for (const entry of report.proof) this.proof.set(JSON.stringify([entry.partition, entry.first, entry.last]), entry)
+    this.set(sums([...this.checkpoints.values()]))
+    return refused.length
+  }
+
+  #startDelivery(delivery: number): void {
+    this.delivery = delivery
+    this.checkpoints = new Map()
+    this.deadLetters = new Map()
+    this.proof = new Map()
+  }
+
+  #addDeadLetters(letters: readonly DeadLetter[], max: number): readonly DeadLetter[] {
+    for (const [index, letter] of letters.entries()) {
+      const key = `${letter.chunk}/${letter.row}`
+      if (this.deadLetters.has(key)) continue
+      if (this.deadLetters.size >= max) return letters.slice(index)
+      this.deadLetters.set(key, letter)
+    }
+    return []
+  }
+}
+
+function newJob(job: Parameters<Store['create']>[0]): MemoryJob {
+  const destinationRecords = job.destinations.map(
+    (destination): DestinationRecord => ({
+      ...destination,
+      state: 'pending',
+      error: undefined,
+      saved: undefined,
+      ...sums([]),
+    }),
+  )
+  return new MemoryJob({
+    ...job,
+    status: 'staging',
+    epoch: 0,
+    beat: 0,
+    wishes: {},
+    staging: undefined,
+    numChunks: undefined,
+    chunksLeft: undefined,
+    error: undefined,
+    timeCompleted: undefined,
+    destinationRecords,
+  })
+}
+
+function sums(checkpoints: readonly Checkpoint[]) {
+  const sum = (count: (checkpoint: Checkpoint) => number) => checkpoints.reduce((total, one) => total + count(one), 0)
+  return {
+    delivered: sum(one => one.delivered),
+    filtered: sum(one => one.filtered),
+    deadLettered: sum(one => one.deadLettered),
+    bytes: sum(one => one.bytes),
+    chunksDone: sum(one => Number(one.done)),
+  }
+}
+
+function matches(record: JobRecord, { organizationId, status, table, before }: ListQuery): boolean {
+  if (organizationId !== undefined && record.organizationId !== organizationId) return false
+  if (status !== undefined && record.status !== status) return false
+  if (table !== undefined && record.request.table !== table) return false
+  return before === undefined || newestFirst(before, record) < 0
+}
+
+type Position = Pick<JobRecord, 'timeCreated' | 'jobId'>
+
+function newestFirst(a: Position, b: Position): number {
+  if (a.timeCreated !== b.timeCreated) return a.timeCreated > b.timeCreated ? -1 : 1
+  if (a.jobId !== b.jobId) return a.jobId > b.jobId ? -1 : 1
+  return 0
+}
+
+function byChunk(checkpoints: Checkpoint[]): readonly Checkpoint[] {
+  return checkpoints.sort((a, b) => a.chunk - b.chunk)
+}
+
+/** What is stored is what JSON keeps, as in any other store, and shares nothing with the caller's objects. */
+function copy<T>(value: T): T {
+  return JSON.parse(JSON.stringify(value))
+}
