@@ -1,0 +1,103 @@
+/** A staged file as ranges of bytes, wherever it lies: on a disk, behind a URL, or in the hands of the host. */
+import { type FileHandle, open } from 'node:fs/promises'
+import { corrupt, missing, sizeProblem } from './file-errors.ts'
+import type { FileAccess, OpenFile, PlannedChunk, RandomAccess } from './read-plan.ts'
+import { urlBytes } from './url-bytes.ts'
+
+export interface FileBytes {
+  readonly size: number
+  /** Bytes [start, end), all of them. */
+  read(start: number, end: number): Promise<Uint8Array<ArrayBuffer>>
+  close(): Promise<void>
+}
+
+/**
+ * Opens the chunk's file. Throws `file_missing` where there is none, `file_corrupt` where it has another size than when it
+ * was staged or does not hold the bytes that are read. `signal` ends what is under way, also where the host never answers.
+ */
+export async function openFileBytes(chunk: PlannedChunk, openFile: OpenFile, signal: AbortSignal): Promise<FileBytes> {
+  const renew = (): Promise<FileAccess> => untilAborted(openFile(chunk.chunk), signal)
+  const access = await renew()
+  const bytes = await bytesOf(chunk, access, renew, signal)
+  return {
+    size: chunk.bytes,
+    async read(start, end) {
+      signal.throwIfAborted()
+      const exists = start >= 0 && start <= end && end <= chunk.bytes
+      if (!exists) throw corrupt(chunk.name, `refers to bytes ${start} to ${end} of ${chunk.bytes}`)
+      return bytes.read(start, end)
+    },
+    close: () => bytes.close(),
+  }
+}
+
+type Bytes = Pick<FileBytes, 'read' | 'close'>
+
+async function bytesOf(
+  chunk: PlannedChunk,
+  access: FileAccess,
+  renew: () => Promise<FileAccess>,
+  signal: AbortSignal,
+): Promise<Bytes> {
+  if ('path' in access) return pathBytes(chunk, access.path)
+  return 'url' in access ? urlBytes(chunk, access, renew, signal) : hostBytes(chunk, access, signal)
+}
+
+async function pathBytes(chunk: PlannedChunk, path: string): Promise<Bytes> {
+  const handle = await open(path).catch((error: NodeJS.ErrnoException) => {
+    throw missing(chunk.name, `cannot be opened (${error.code})`, error)
+  })
+  const problem = sizeProblem(chunk, (await handle.stat()).size)
+  if (problem) {
+    await handle.close()
+    throw problem
+  }
+  return { read: (start, end) => readHandle(chunk, handle, start, end), close: () => handle.close() }
+}
+
+async function readHandle(
+  chunk: PlannedChunk,
+  handle: FileHandle,
+  start: number,
+  end: number,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const bytes = Buffer.allocUnsafeSlow(end - start)
+  for (let at = 0; at < bytes.length; ) {
+    const { bytesRead } = await handle.read(bytes, at, bytes.length - at, start + at)
+    if (bytesRead === 0) throw corrupt(chunk.name, `ends at byte ${start + at} of ${chunk.bytes}`)
+    at += bytesRead
+  }
+  return bytes
+}
+
+function hostBytes(chunk: PlannedChunk, access: RandomAccess, signal: AbortSignal): Bytes {
+  const problem = sizeProblem(chunk, access.byteLength)
+  if (problem) throw problem
+  return {
+    async read(start, end) {
+      const bytes = await untilAborted(access.read(start, end), signal)
+      const expected = end - start
+      if (bytes.length !== expected)
+        throw corrupt(chunk.name, `gave ${bytes.length} bytes where ${expected} were asked for`)
+      return isOwn(bytes) ? bytes : Uint8Array.from(bytes)
+    },
+    async close() {},
+  }
+}
+
+function isOwn(bytes: Uint8Array): bytes is Uint8Array<ArrayBuffer> {
+  return bytes.buffer instanceof ArrayBuffer
+}
+
+/** Waits for the host, which may never answer, for no longer than until `signal` aborts. */
+export async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const aborted = Promise.withResolvers<never>()
+  const abort = (): void => aborted.reject(signal.reason)
+  signal.addEventListener('abort', abort, { once: true })
+  try {
+    if (signal.aborted) abort()
+    return await Promise.race([work, aborted.promise])
+  } finally {
+    signal.removeEventListener('abort', abort)
+  }
+}

@@ -1,0 +1,83 @@
+/** How the rows of a staged file fall into spans, whatever the file's format. */
+import type { RecordBatch } from 'apache-arrow'
+import { corrupt } from './file-errors.ts'
+import type { PlannedChunk } from './read-plan.ts'
+
+/** A row group or a record batch of a file: as many rows as are decoded together. */
+export interface Part {
+  readonly rows: number
+  /** From row `offset` of the part on, in slices of `spanRows`; the last one may be shorter. */
+  decode(offset: number): AsyncGenerator<Slice>
+}
+
+export interface Slice {
+  readonly rows: number
+  /**
+   * Hands out the rows once. `consume` must be done with them when it returns: they are views over memory that moves or
+   * is freed at any later time. A function and not a property for that reason.
+   */
+  use<T>(consume: (batch: RecordBatch) => T): T
+}
+
+export interface Span extends Slice {
+  /** Number of the first row in the chunk. */
+  readonly row: number
+  readonly last: boolean
+}
+
+/**
+ * Spans from the chunk's watermark on. No span crosses a part, and parts without rows have none; so the spans depend on the
+ * file and on `spanRows` alone. Where no row is left to read, one span of 0 rows says so.
+ */
+export async function* spansOf(
+  chunk: PlannedChunk,
+  spanRows: number,
+  parts: AsyncGenerator<Part>,
+): AsyncGenerator<Span> {
+  try {
+    yield* spansFrom(chunk, spanRows, parts)
+  } finally {
+    await parts.return(undefined)
+  }
+}
+
+async function* spansFrom(chunk: PlannedChunk, spanRows: number, parts: AsyncGenerator<Part>): AsyncGenerator<Span> {
+  const { name, fromRow } = chunk
+  let row = 0
+  let part = await nextPart(parts)
+  for (; part && row + part.rows <= fromRow; part = await nextPart(parts)) row += part.rows
+  if (!part) {
+    if (row < fromRow) throw corrupt(name, `has ${row} rows, and reading was to go on at row ${fromRow}`)
+    yield { row, rows: 0, last: true, use: noRows }
+  }
+  while (part) {
+    const end: number = row + part.rows
+    const offset = Math.max(0, fromRow - row)
+    if (offset % spanRows !== 0)
+      throw corrupt(name, `has no span that begins at row ${fromRow}, where reading was to go on`)
+    row += offset
+    let next: Part | undefined
+    for await (const slice of part.decode(offset)) {
+      if (slice.rows !== Math.min(spanRows, end - row))
+        throw corrupt(name, `does not have the rows that it says it has`)
+      // not earlier: looking for the next part of a stream reads past the present one
+      if (row + slice.rows === end) next = await nextPart(parts)
+      yield { ...slice, row, last: row + slice.rows === end && next === undefined }
+      row += slice.rows
+    }
+    if (row !== end) throw corrupt(name, 'does not have the rows that it says it has')
+    part = next
+  }
+}
+
+async function nextPart(parts: AsyncGenerator<Part>): Promise<Part | undefined> {
+  for (;;) {
+    const { done, value } = await parts.next()
+    if (done) return undefined
+    if (value.rows > 0) return value
+  }
+}
+
+function noRows(): never {
+  throw new Error('a span of 0 rows has no batch')
+}
