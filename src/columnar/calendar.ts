@@ -1,17 +1,35 @@
-/** Dates, times and timestamps between text and numbers, at full precision: the one text form that each has in millrace. */
+/**
+ * Dates, times and timestamps between text and numbers, at full precision: the one text form that each has in millrace.
+ *
+ * Numbers where every value of the type is a safe integer (days, seconds), bigint where not (nanoseconds since the epoch).
+ * `Date` is not used: it ends at the years ±271,821, and a 32-bit count of days reaches ±5,881,580.
+ */
 
 export const DAY_NANOS = 86_400_000_000_000n
 const SECOND_NANOS = 1_000_000_000n
 
-/** Days since 1970-01-01 of `YYYY-MM-DD` or `±YYYYYY-MM-DD`, or undefined where there is no such day. */
+/** Days since 1970-01-01 of `YYYY-MM-DD` or `±YYYYYY-MM-DD` (up to 12 digits), or undefined where there is no such day. */
 export function readDate(text: string): number | undefined {
-  const match = /^(\d{4}|[+-]\d{6})-(\d\d)-(\d\d)$/.exec(text)
-  if (!match || match[1] === '-000000') return undefined
+  const match = /^(\d{4}|[+-]\d{6,12})-(\d\d)-(\d\d)$/.exec(text)
+  if (!match || /^-0+$/.test(match[1]!)) return undefined
   const [year, month, day] = [Number(match[1]), Number(match[2]), Number(match[3])]
-  const date = new Date(0)
-  date.setUTCFullYear(year, month - 1, day)
-  const real = date.getUTCFullYear() === year && date.getUTCMonth() === month - 1 && date.getUTCDate() === day
-  return real ? date.getTime() / 86_400_000 : undefined
+  if (month < 1 || month > 12 || day < 1 || day > daysOfMonth(year, month)) return undefined
+  return daysSinceEpoch(year, month, day)
+}
+
+function daysOfMonth(year: number, month: number): number {
+  if (month === 2) return year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0) ? 29 : 28
+  return month === 4 || month === 6 || month === 9 || month === 11 ? 30 : 31
+}
+
+/** Algorithm: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", days_from_civil. */
+function daysSinceEpoch(year: number, month: number, day: number): number {
+  const shiftedYear = month <= 2 ? year - 1 : year
+  const era = Math.floor(shiftedYear / 400)
+  const yearOfEra = shiftedYear - era * 400
+  const dayOfYear = Math.floor((153 * (month > 2 ? month - 3 : month + 9) + 2) / 5) + day - 1
+  const dayOfEra = yearOfEra * 365 + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100) + dayOfYear
+  return era * 146_097 + dayOfEra - 719_468
 }
 
 export function readDateNanos(text: string): bigint | undefined {
@@ -19,6 +37,7 @@ export function readDateNanos(text: string): bigint | undefined {
   return days === undefined ? undefined : BigInt(days) * DAY_NANOS
 }
 
+/** Nanoseconds since midnight of `HH:MM[:SS[.f]]` with up to 9 fractional digits, or undefined where there is no such time. */
 export function readTime(text: string): bigint | undefined {
   const match = /^(\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?$/.exec(text)
   if (!match) return undefined
@@ -45,8 +64,8 @@ function readOffset(text: string): bigint | undefined {
 }
 
 /**
- * `YYYY-MM-DD`; years outside 0000-9999 as `±YYYYYY` (proleptic Gregorian). `days`: since 1970-01-01, any 32-bit value,
- * which is more than `Date` can hold. Algorithm: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", civil_from_days.
+ * `YYYY-MM-DD`; years outside 0000-9999 as `±YYYYYY`, with more digits where needed (proleptic Gregorian). `days`: since
+ * 1970-01-01, any safe integer. Algorithm: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", civil_from_days.
  */
 export function formatDate(days: number): string {
   const shifted = days + 719_468
@@ -68,19 +87,30 @@ function formatYear(year: number): string {
   return (year < 0 ? '-' : '+') + String(Math.abs(year)).padStart(6, '0')
 }
 
-/** `HH:MM:SS` with the fewest of 0, 3, 6, 9 fractional digits that lose nothing. `nanos`: since midnight. */
+/**
+ * `HH:MM:SS` with the fewest of 0, 3, 6, 9 fractional digits that lose nothing. `nanos`: since midnight; what is no time of
+ * day (`24:00:00`, `-00:00:01`) is written all the same.
+ */
 export function formatTime(nanos: bigint): string {
-  const seconds = Number(nanos / SECOND_NANOS)
-  return `${two(Math.floor(seconds / 3600))}:${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}${formatFraction(Number(nanos % SECOND_NANOS))}`
+  if (nanos < 0n) return `-${formatTime(-nanos)}`
+  return formatClock(Number(nanos / SECOND_NANOS), Number(nanos % SECOND_NANOS))
 }
 
 /** RFC 3339 in UTC. `nanos`: since the epoch. */
 export function formatTimestamp(nanos: bigint): string {
-  const days = nanos >= 0n ? nanos / DAY_NANOS : -ceilDivide(-nanos, DAY_NANOS)
+  const days = -ceilDivide(-nanos, DAY_NANOS)
   return `${formatDate(Number(days))}T${formatTime(nanos - days * DAY_NANOS)}Z`
 }
 
-function formatFraction(nanos: number): string {
+/** A time of day from whole seconds since midnight and the nanoseconds beyond them. */
+export function formatClock(seconds: number, nanos: number): string {
+  const minutes = Math.floor(seconds / 60)
+  const hours = Math.floor(minutes / 60)
+  return `${two(hours)}:${two(minutes - hours * 60)}:${two(seconds - minutes * 60)}${formatFraction(nanos)}`
+}
+
+/** `.fff`, `.ffffff`, `.fffffffff`, or nothing: the fewest digits that lose nothing. */
+export function formatFraction(nanos: number): string {
   if (nanos === 0) return ''
   const digits = String(nanos).padStart(9, '0')
   return `.${digits.endsWith('000000') ? digits.slice(0, 3) : digits.endsWith('000') ? digits.slice(0, 6) : digits}`
@@ -94,4 +124,41 @@ function two(value: number): string {
 export function ceilDivide(value: bigint, by: bigint): bigint {
   const quotient = value / by
   return value % by > 0n ? quotient + 1n : quotient
+}
+
+/**
+ * ISO 8601 duration of elapsed time, no unit above the hour: a day is not always 24 hours. `PT36H0.500S`, `-PT1S`,
+ * `PT0S`. The sign stands in front (ISO 8601-2), as `Temporal.Duration` reads it.
+ */
+export function formatDuration(nanos: bigint): string {
+  return formatInterval(0, 0, nanos)
+}
+
+/**
+ * ISO 8601 duration of a calendar interval: `P1Y2M3DT4H5M6.789S`. Months become years and months, nanoseconds hours,
+ * minutes and seconds; days stay days. Parts of different signs keep a sign each (`P1M-3D`), as ISO 8601-2 allows and
+ * PostgreSQL writes.
+ */
+export function formatInterval(months: number, days: number, nanos: bigint): string {
+  if (months <= 0 && days <= 0 && nanos <= 0n && (months < 0 || days < 0 || nanos < 0n)) {
+    return `-${formatInterval(-months, -days, -nanos)}`
+  }
+  const seconds = nanos / SECOND_NANOS
+  const date = part(Math.trunc(months / 12), 'Y') + part(months % 12, 'M') + part(days, 'D')
+  const time =
+    part(Number(seconds / 3600n), 'H') +
+    part(Number((seconds / 60n) % 60n), 'M') +
+    secondsPart(nanos % (60n * SECOND_NANOS))
+  if (time !== '') return `P${date}T${time}`
+  return date === '' ? 'PT0S' : `P${date}`
+}
+
+function part(count: number, unit: string): string {
+  return count === 0 ? '' : `${count}${unit}`
+}
+
+function secondsPart(nanos: bigint): string {
+  if (nanos === 0n) return ''
+  const size = nanos < 0n ? -nanos : nanos
+  return `${nanos < 0n ? '-' : ''}${size / SECOND_NANOS}${formatFraction(Number(size % SECOND_NANOS))}S`
 }

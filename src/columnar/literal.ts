@@ -17,6 +17,7 @@ import {
   readTimestamp,
 } from './calendar.ts'
 import { type ColumnType, UNIT_DIGITS } from './column-type.ts'
+import { formatFloat32 } from './float.ts'
 
 /** A filter value or a bound as JSON has it. */
 export type Scalar = string | number | boolean
@@ -49,12 +50,14 @@ export function readLiteral(value: Scalar, type: ColumnType): string | Unreadabl
     case 'float':
       return readFloat(value, type.bits)
     case 'string':
-      return typeof value === 'string' ? value : expected('a string', value)
+      if (typeof value !== 'string') return expected('a string', value)
+      return value.isWellFormed() ? value : { problem: 'holds half of a surrogate pair, which is no text' }
     case 'binary':
       return typeof value === 'string' && isBase64(value) ? value : expected('base64', value)
     case 'date': {
       const days = typeof value === 'string' ? readDate(value) : undefined
-      return days === undefined ? expected('a date as 2026-03-01', value) : formatDate(days)
+      if (days === undefined) return expected('a date as 2026-03-01', value)
+      return days === (days | 0) ? formatDate(days) : { problem: 'is outside the range of the column' }
     }
     case 'time': {
       const nanos = typeof value === 'string' ? readTime(value) : undefined
@@ -66,7 +69,10 @@ export function readLiteral(value: Scalar, type: ColumnType): string | Unreadabl
       const nanos = typeof value === 'string' ? readTimestamp(value) : undefined
       if (nanos === undefined) return expected('an ISO 8601 time as 2026-03-01T00:00:00Z', value)
       if (nanos % unitNanos(type.unit) !== 0n) return finer(type.unit)
-      return formatTimestamp(nanos)
+      const count = nanos / unitNanos(type.unit)
+      return count === BigInt.asIntN(64, count)
+        ? formatTimestamp(nanos)
+        : { problem: 'is outside the range of the column' }
     }
     case 'other':
       return { problem: 'cannot be compared with a column of this type' }
@@ -137,6 +143,7 @@ function readInteger(value: Scalar): bigint | Unreadable {
 
 function readDecimal(value: Scalar, precision: number, scale: number): string | Unreadable {
   const text = typeof value === 'number' ? plainNumber(value) : value
+  if (text === undefined) return { problem: 'is not exact as a JSON number: send it as a string, without an exponent' }
   const match = typeof text === 'string' && text.length <= 128 ? /^([+-]?)(\d+)(?:\.(\d+))?$/.exec(text) : null
   if (!match) return expected('a decimal number', value)
   const whole = match[2]!.replace(/^0+(?=\d)/, '')
@@ -158,14 +165,13 @@ function readFloat(value: Scalar, bits: 32 | 64): string | Unreadable {
   const number =
     typeof value === 'number'
       ? value
-      : typeof value === 'string' && /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(value)
+      : typeof value === 'string' && /^[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i.test(value)
         ? Number(value)
         : Number.NaN
   if (!Number.isFinite(number)) return expected('a finite number', value)
-  const rounded = bits === 32 ? Math.fround(number) : number
-  return Number.isFinite(rounded)
-    ? String(rounded === 0 ? 0 : rounded)
-    : { problem: `is outside the range of a ${bits}-bit float` }
+  if (bits === 64) return String(number)
+  const rounded = Math.fround(number)
+  return Number.isFinite(rounded) ? formatFloat32(rounded) : { problem: 'is outside the range of a 32-bit float' }
 }
 
 function isBase64(text: string): boolean {
