@@ -10,6 +10,12 @@ export interface Signals {
   exit(code: number): void
 }
 
+const processSignals: Signals = {
+  on: (event, listener) => process.on(event, listener),
+  off: (event, listener) => process.off(event, listener),
+  exit: code => process.exit(code),
+}
+
 const INTERRUPTED = 130
 const TERMINATED = 143
 
@@ -21,7 +27,7 @@ export async function followJob(
   engine: Engine,
   start: () => Promise<Job>,
   reporter: Reporter,
-  signals: Signals,
+  signals = processSignals,
 ): Promise<number> {
   let job: Job | undefined
   let interrupted = false

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { asMillraceError, ERRORS } from '../core/errors.ts'
 import { cancelCommand } from './cancel.ts'
+import { demoCommand } from './demo.ts'
 import { redact } from './endpoint.ts'
 import { listCommand } from './list.ts'
 import { runCommand } from './run.ts'
@@ -59,8 +60,8 @@ function createProgram(done: (exitCode: number) => void): Command {
     .configureOutput({ writeErr: text => process.stderr.write(redact(text)) })
     .showHelpAfterError('(see --help)')
     .addHelpText('after', HELP)
-  for (const command of [runCommand(done), listCommand(done), showCommand(done), cancelCommand(done)])
-    program.addCommand(command.copyInheritedSettings(program))
+  for (const create of [demoCommand, runCommand, listCommand, showCommand, cancelCommand])
+    program.addCommand(create(done).copyInheritedSettings(program))
   return program
 }
 

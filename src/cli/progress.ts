@@ -83,14 +83,15 @@ function roundUp(ms: number): number {
   return Math.ceil(ms / 1_000) * 1_000
 }
 
-/** How a job ended, for people: a line, and one for every destination where there are several or something is to be said of it. */
+/** How a job ended, for people: a line, and one for every destination. */
 export function outcomeText(job: Job): string {
   const lines = [`${job.status}${durationOf(job)}${job.error_message ? `: ${job.error_message}` : ''}`]
   for (const { type, name, status, delivered, filtered, dead_lettered, bytes, error_message } of job.destinations) {
     const facts = [`${formatCount(delivered)} rows (${formatBytes(bytes)}) delivered`]
     if (filtered > 0) facts.push(`${formatCount(filtered)} filtered out`)
     if (dead_lettered > 0) facts.push(`${formatCount(dead_lettered)} refused for good`)
-    const error = status === 'failed' && error_message ? `, failed: ${error_message}` : ''
+    const said = job.error_message?.includes(error_message ?? '') ? '' : `: ${error_message}`
+    const error = status === 'failed' ? `, failed${said}` : ''
     lines.push(`  ${type}:${name}: ${facts.join(', ')}${error}`)
   }
   return `${lines.join('\n')}\n`

@@ -55,11 +55,7 @@ async function run(file: string | undefined, flags: RunFlags): Promise<number> {
   try {
     // one job, and not whatever else may lie unfinished in the store
     const engine = createEngine({ ...plan.options, store, takeOver: flags.resume !== undefined })
-    return await followJob(engine, () => plan.start(engine), createReporter(process, flags.json ?? false), {
-      on: (event, listener) => process.on(event, listener),
-      off: (event, listener) => process.off(event, listener),
-      exit: code => process.exit(code),
-    })
+    return await followJob(engine, () => plan.start(engine), createReporter(process, flags.json ?? false))
   } finally {
     await store.close()
   }

@@ -93,7 +93,7 @@ async function createSink(target: Target): Promise<Sink> {
   }
 }
 
-async function createKafkaSink({ tls, ...options }: KafkaTarget): Promise<Sink> {
+async function createKafkaSink({ type: _, tls, ...options }: KafkaTarget): Promise<Sink> {
   const { kafkaSink } = await import('../sinks/kafka.ts')
   return kafkaSink({ ...options, ...(tls ? { tls } : {}) })
 }

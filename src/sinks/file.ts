@@ -33,7 +33,7 @@ export function fileSink(options: FileSinkOptions): Sink {
     name: options.name,
     async open({ probe }) {
       await requireWritable(dir)
-      if (!probe) await attempt(`make the directory ${dir}`, () => mkdir(dir, { recursive: true }))
+      if (!probe) await attempt(`make the directory ${dir}`, () => makeDirectory(dir))
       return fileSession(dir)
     },
   }
@@ -205,6 +205,19 @@ async function requireWritable(dir: string): Promise<void> {
       throw Object.assign(new Error(`${existing} is a file`), { code: 'ENOTDIR' })
     await access(existing, constants.W_OK | constants.X_OK)
   })
+}
+
+/** Not with `recursive`: that loops for ever where a file system answers ENOENT to every `mkdir`, as /proc does. */
+async function makeDirectory(dir: string): Promise<void> {
+  try {
+    await mkdir(dir)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'EEXIST') return
+    if (code !== 'ENOENT' || (await exists(dirname(dir)))) throw error
+    await makeDirectory(dirname(dir))
+    await makeDirectory(dir)
+  }
 }
 
 async function exists(path: string): Promise<boolean> {

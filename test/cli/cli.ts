@@ -15,8 +15,14 @@ export interface Running extends Promise<Result> {
   readonly process: ChildProcess
 }
 
-export function millrace(args: readonly string[], { cwd, stdin = '' }: { cwd: string; stdin?: string }): Running {
-  const child = spawn(process.execPath, [MAIN, ...args], { cwd, stdio: 'pipe' })
+interface Surroundings {
+  readonly cwd: string
+  readonly stdin?: string
+  readonly env?: Readonly<Record<string, string>>
+}
+
+export function millrace(args: readonly string[], { cwd, stdin = '', env = {} }: Surroundings): Running {
+  const child = spawn(process.execPath, [MAIN, ...args], { cwd, env: { ...process.env, ...env }, stdio: 'pipe' })
   child.stdin.end(stdin)
   const ended = new Promise<number | null>((resolve, reject) => {
     child.on('error', reject)

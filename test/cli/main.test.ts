@@ -28,7 +28,8 @@ describe('millrace', () => {
   it('prints its help, with every exit code', async () => {
     const { code, stdout, stderr } = await millrace(['--help'], { cwd })
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
-    for (const command of ['run', 'list', 'show', 'cancel']) expect(stdout).toMatch(new RegExp(`^  ${command} `, 'm'))
+    for (const command of ['demo', 'run', 'list', 'show', 'cancel'])
+      expect(stdout).toMatch(new RegExp(`^  ${command} `, 'm'))
     for (const exit of new Set(Object.values(ERRORS).map(error => error.exit)))
       expect(stdout).toMatch(new RegExp(`^  ${exit} +\\S`, 'm'))
   })

@@ -102,7 +102,7 @@ describe('outcomeText', () => {
       [
         'failed after 12.3 s: kafka/rows: no leader',
         '  file:out: 1,234,567 rows (45.2 MB) delivered, 10 filtered out, 2 refused for good',
-        '  kafka:rows: 0 rows (0 B) delivered, failed: no leader',
+        '  kafka:rows: 0 rows (0 B) delivered, failed',
         '',
       ].join('\n'),
     )

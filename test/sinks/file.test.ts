@@ -178,6 +178,14 @@ describe('fileSink', () => {
     },
   )
 
+  it.skipIf(!existsSync('/proc/self'))(
+    'gives up on a file system that takes no directories (needs /proc)',
+    async () => {
+      const job = testJob(fileSink({ name: 'test', dir: '/proc/millrace/out' }))
+      await expect(openSession(job)).rejects.toMatchObject({ name: 'DeliveryError' })
+    },
+  )
+
   it.skipIf(!existsSync('/dev/full'))('calls a full disk retryable (needs /dev/full)', async () => {
     const { dir, job } = fixture()
     const session = await openSession(job)
