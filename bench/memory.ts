@@ -26,7 +26,9 @@ const runs = sizes.map(rows => {
   if (status !== 0) process.exit(1)
   const run = JSON.parse(stdout) as Run
   if (run.rows !== rows) throw new Error(`delivered ${run.rows} rows of ${rows}`)
-  console.log(`${rows.toLocaleString('en')} rows: peak RSS ${run.peakRssMb} MB, ${Math.round(rows / run.seconds / 1000)} k rows/s`)
+  console.log(
+    `${rows.toLocaleString('en')} rows: peak RSS ${run.peakRssMb} MB, ${Math.round(rows / run.seconds / 1000)} k rows/s`,
+  )
   return run
 })
 console.log(`ratio of the peaks: ${(runs.at(-1)!.peakRssMb / runs[0]!.peakRssMb).toFixed(2)}`)

@@ -23,7 +23,7 @@ export function createService({ source, sinks, storePath }: ServiceOptions): Fas
   app.get<{ Params: { id: string } }>('/backfills/:id', ({ params }) => engine.get(params.id))
   app.post<{ Params: { id: string } }>('/backfills/:id/cancel', ({ params }) => engine.cancel(params.id))
 
-  app.setErrorHandler((error, _request, reply) => {
+  app.setErrorHandler((error: unknown, _request, reply) => {
     if (!isMillraceError(error)) return reply.code(500).send({ error: 'internal' })
     return reply.code(ERRORS[error.code].status).send({ error: error.code, problems: error.problems })
   })

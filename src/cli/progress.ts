@@ -74,7 +74,8 @@ export function progressLine(progress: Progress): string {
   const facts = [`${formatCompact(rows)} rows`]
   if (rowsPerSecond > 0) facts.push(`${formatCompact(rowsPerSecond)} rows/s`, `${formatBytes(bytesPerSecond)}/s`)
   facts.push(`${formatCount(job.chunks_left ?? 0)} of ${formatCount(job.num_chunks)} chunks left`)
-  if (etaMs !== undefined && job.status === 'transporting') facts.push(`about ${formatDuration(roundUp(etaMs))} to go`)
+  if (etaMs !== undefined && job.status === 'transporting' && job.chunks_left !== 0)
+    facts.push(`about ${formatDuration(roundUp(etaMs))} to go`)
   return `${state}: ${facts.join(', ')}`
 }
 

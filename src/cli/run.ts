@@ -17,7 +17,8 @@ Progress goes to stderr, the outcome to stdout. With --json stdout has the job a
 of JSON whenever it has changed, and nothing else.
 
 Ctrl-C cancels the job and waits for it to end; a second one leaves at once. SIGTERM leaves
-the job as it is, to go on with: repeat the command with --resume JOB_ID.
+the job as it is, to go on with: repeat the command with --resume JOB_ID. That helps after a
+crash as well, once the process that ran the job has been silent for 30 seconds.
 
 Examples:
   $ millrace run --from duckdb:flights.db --table flights --partition-key date \\

@@ -2,7 +2,7 @@
 import { z } from 'zod'
 
 /** More filter values than this do not fit in a request: they go into a value set, named by `values_ref`. */
-export const MAX_INLINE_VALUES = 100_000
+const MAX_INLINE_VALUES = 100_000
 const MAX_NAME = 1_024
 
 const name = z.string().min(1).max(MAX_NAME)

@@ -55,7 +55,11 @@ async function finish(engine: Engine, job: Job): Promise<Job> {
 }
 
 /** A sink whose writes wait until they are let go. */
-function gatedSink(name: string, onWrite: (batch: MessageBatch, signal: AbortSignal) => Promise<void>, openings: string[] = []): Sink {
+function gatedSink(
+  name: string,
+  onWrite: (batch: MessageBatch, signal: AbortSignal) => Promise<void>,
+  openings: string[] = [],
+): Sink {
   return {
     type: 'gated',
     name,
@@ -73,12 +77,23 @@ test('a backfill delivers every row, counts its chunks down to 0, and removes wh
   const source = sourceOf()
   const engine = engineOf({ source, sinks: [sink] })
   const created = await engine.create(request(sink))
-  expect(created).toMatchObject({ workflow_id: `beam-backfill-default-${created.job_id}`, backfill_start: 0, backfill_end: 1_000_000, partition_key: 'id' })
+  expect(created).toMatchObject({
+    workflow_id: `beam-backfill-default-${created.job_id}`,
+    backfill_start: 0,
+    backfill_end: 1_000_000,
+    partition_key: 'id',
+  })
   const states = await statesOf(engine, created.job_id)
 
   const last = states.at(-1)!
   expect(last).toMatchObject({ status: 'completed', num_chunks: 3, chunks_left: 0, error_message: null })
-  expect(last.destinations[0]).toMatchObject({ status: 'completed', delivered: 20_004, filtered: 0, dead_lettered: 0, chunks_left: 0 })
+  expect(last.destinations[0]).toMatchObject({
+    status: 'completed',
+    delivered: 20_004,
+    filtered: 0,
+    dead_lettered: 0,
+    chunks_left: 0,
+  })
   expect(last.time_completed).not.toBeNull()
   const left = states.map(job => job.chunks_left).filter(count => count !== null)
   expect(left).toEqual([...left].sort((a, b) => b - a))
@@ -95,14 +110,21 @@ test('an empty window completes with 0 chunks, and the destination is not opened
   const openings: string[] = []
   const sink = gatedSink('out', async () => {}, openings)
   const engine = engineOf({ source: sourceOf({ files: [] }), sinks: [sink] })
-  expect(await finish(engine, await engine.create(request(sink)))).toMatchObject({ status: 'completed', num_chunks: 0, chunks_left: 0 })
+  expect(await finish(engine, await engine.create(request(sink)))).toMatchObject({
+    status: 'completed',
+    num_chunks: 0,
+    chunks_left: 0,
+  })
   expect(openings).toEqual(['probe'])
 })
 
 test('what the source left of the window and the filter is applied by the lanes', async () => {
   const sink = memorySink({ name: 'out' })
   const source = sourceOf({
-    residual: ({ window, filter }) => ({ window, filter: { column: filter!.column, type: filter!.type, values: filter!.list } }),
+    residual: ({ window, filter }) => ({
+      window,
+      filter: { column: filter!.column, type: filter!.type, values: filter!.list },
+    }),
   })
   const engine = engineOf({ source, sinks: [sink] })
   const job = await engine.create({
@@ -111,15 +133,20 @@ test('what the source left of the window and the filter is applied by the lanes'
     filter: { column: 'word', values: ['three', 'seven', 'three'] },
   })
   expect(await finish(engine, job)).toMatchObject({ status: 'completed' })
-  expect(sink.rows().map(idOf).toSorted((a, b) => a - b)).toEqual(
-    expected.map(row => row.id).filter(id => id >= 5 && id < 10_000 && (id % 10 === 3 || id % 10 === 7)),
-  )
+  expect(
+    sink
+      .rows()
+      .map(idOf)
+      .toSorted((a, b) => a - b),
+  ).toEqual(expected.map(row => row.id).filter(id => id >= 5 && id < 10_000 && (id % 10 === 3 || id % 10 === 7)))
   expect((await engine.get(job.job_id)).destinations[0]).toMatchObject({ delivered: 1_999, filtered: 18_005 })
 })
 
 test('a value set is named by its hash, and filters like the values themselves', async () => {
   const sink = memorySink({ name: 'out' })
-  const source = sourceOf({ residual: ({ filter }) => ({ filter: { column: filter!.column, type: filter!.type, values: filter!.list } }) })
+  const source = sourceOf({
+    residual: ({ filter }) => ({ filter: { column: filter!.column, type: filter!.type, values: filter!.list } }),
+  })
   const engine = engineOf({ source, sinks: [sink] })
   const { ref, count } = await engine.putValues(
     (async function* () {
@@ -130,7 +157,12 @@ test('a value set is named by its hash, and filters like the values themselves',
   expect(count).toBe(3)
   const job = await engine.create({ ...request(sink), filter: { column: 'id', values_ref: ref } })
   expect(await finish(engine, job)).toMatchObject({ status: 'completed' })
-  expect(sink.rows().map(idOf).toSorted((a, b) => a - b)).toEqual([7, 12, 19_999])
+  expect(
+    sink
+      .rows()
+      .map(idOf)
+      .toSorted((a, b) => a - b),
+  ).toEqual([7, 12, 19_999])
 })
 
 test('a destination that fails for good leaves the others alone, and the job names it', async () => {
@@ -142,7 +174,10 @@ test('a destination that fails for good leaves the others alone, and the job nam
   const job = await finish(engine, await engine.create(request(bad, good)))
   expect(job).toMatchObject({ status: 'failed', error_code: 'delivery_failed' })
   expect(job.error_message).toBe('gated/bad: more than 0 rows were refused for good (maxDeadLetters): the disk is full')
-  expect(job.destinations.map(({ status, delivered }) => [status, delivered])).toEqual([['failed', 0], ['completed', 20_004]])
+  expect(job.destinations.map(({ status, delivered }) => [status, delivered])).toEqual([
+    ['failed', 0],
+    ['completed', 20_004],
+  ])
   expect(good.rows()).toHaveLength(20_004)
 })
 
@@ -236,29 +271,37 @@ test('a job is cancelled through the store by an engine that does not own it', a
   expect(await finish(other, job)).toMatchObject({ status: 'cancelled' })
 })
 
-test('what is closed in the middle goes on in the next engine, and nothing is lost or sent twice', async () => {
+test('what is closed in the middle goes on in the next engine, and nothing is lost', async () => {
   const sent: number[] = []
-  const begun = Promise.withResolvers<void>()
-  const gate = Promise.withResolvers<void>()
-  const sink = gatedSink('out', async batch => {
-    begun.resolve()
-    await gate.promise
-    const text = Buffer.from(batch.bytes).toString()
-    sent.push(...[...text.matchAll(/"id":(\d+)/g)].map(match => Number(match[1])))
+  const enough = Promise.withResolvers<void>()
+  let open = false
+  const sink = gatedSink('out', async (batch, signal) => {
+    if (!open && sent.length >= 5_000) {
+      enough.resolve()
+      await new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
+    }
+    sent.push(
+      ...[
+        ...Buffer.from(batch.bytes)
+          .toString()
+          .matchAll(/"id":(\d+)/g),
+      ].map(match => Number(match[1])),
+    )
   })
   const source = sourceOf()
   const first = engineOf({ source, sinks: [sink] })
   const job = await first.create(request(sink))
-  await begun.promise
-  const closing = first.close()
-  gate.resolve()
-  await closing
+  await enough.promise
+  await first.close()
   expect(await store.get(job.job_id)).toMatchObject({ status: 'transporting' })
   expect(sent.length).toBeLessThan(20_004)
 
+  open = true
   const second = engineOf({ source, sinks: [sink] })
   expect(await finish(second, job)).toMatchObject({ status: 'completed' })
-  expect(sent.toSorted((a, b) => a - b)).toEqual(expected.map(row => row.id))
+  // what was acknowledged in a span that was not yet settled as a whole comes again
+  expect(new Set(sent).size).toBe(20_004)
+  expect(sent.length - 20_004).toBeLessThanOrEqual(8_192)
 })
 
 test('jobs belong to their organization', async () => {
@@ -283,7 +326,9 @@ test('jobs are listed newest first, a page at a time', async () => {
   const engine = engineOf({ sinks: [sink], source: sourceOf({ files: [] }) })
   const created: Job[] = []
   for (let index = 0; index < 3; index++) created.push(await finish(engine, await engine.create(request(sink))))
-  const newest = created.toSorted((a, b) => (a.time_created === b.time_created ? (a.job_id < b.job_id ? 1 : -1) : a.time_created < b.time_created ? 1 : -1))
+  const newest = created.toSorted((a, b) =>
+    a.time_created === b.time_created ? (a.job_id < b.job_id ? 1 : -1) : a.time_created < b.time_created ? 1 : -1,
+  )
   const first = await engine.list({ limit: 2 })
   expect(first.map(job => job.job_id)).toEqual(newest.slice(0, 2).map(job => job.job_id))
   const second = await engine.list({ limit: 2, before: first.at(-1)! })
@@ -296,14 +341,17 @@ test('watching ends when its signal aborts', async () => {
   const job = await engine.create(request(sink))
   const stop = new AbortController()
   const watching = (async () => {
-    for await (const { status } of engine.watch(job.job_id, { signal: stop.signal })) if (status === 'transporting') stop.abort()
+    for await (const { status } of engine.watch(job.job_id, { signal: stop.signal }))
+      if (status === 'transporting') stop.abort()
   })()
   await expect(watching).rejects.toMatchObject({ name: 'AbortError' })
 }, 20_000)
 
 test('every wrong option is told at once', () => {
   const sink = memorySink({ name: 'out' })
-  expect(() => createEngine({ source: sourceOf(), store, sinks: [sink, { sink, maxUnsettledRows: 10 }], lanes: -1, leaseMs: 0 })).toThrow(
+  expect(() =>
+    createEngine({ source: sourceOf(), store, sinks: [sink, { sink, maxUnsettledRows: 10 }], lanes: -1, leaseMs: 0 }),
+  ).toThrow(
     expect.objectContaining({
       code: 'invalid_config',
       problems: [

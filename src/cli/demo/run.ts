@@ -52,7 +52,7 @@ const transfers: Sample = {
   values: [USDC],
 }
 
-export function demoCatalogue(warehouse: Warehouse): DuckdbSourceOptions['tables'] {
+function demoCatalogue(warehouse: Warehouse): DuckdbSourceOptions['tables'] {
   const tables = { [TRANSFERS]: { relation: TRANSFERS_RELATION, partitionKeys: [transfers.partitionKey] } }
   return warehouse.flights ? { ...tables, [FLIGHTS]: { partitionKeys: [flights.partitionKey] } } : tables
 }
