@@ -23,7 +23,7 @@ export async function describeWith<Name extends ServerName>(
   }
   if ('broken' in answer) throw new Error(answer.broken)
   if (process.env['MILLRACE_REQUIRE_SERVERS'] === '1') {
-    throw new Error(`MILLRACE_REQUIRE_SERVERS=1, but ${answer.missing}`)
+    throw new Error(`no ${name} to test against, and MILLRACE_REQUIRE_SERVERS=1: ${answer.missing}`)
   }
   describe.skip(title, () => test(`needs ${name}: ${answer.missing}`, () => {}))
 }

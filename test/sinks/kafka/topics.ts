@@ -1,0 +1,145 @@
+/** Topics of the test broker, made, looked at and read back with kafkajs: a client that shares no code with the sink's. */
+import { randomUUID } from 'node:crypto'
+import { zstdCompressSync, zstdDecompressSync } from 'node:zlib'
+import { type Admin, CompressionCodecs, CompressionTypes, Kafka, type KafkaMessage, logLevel } from 'kafkajs'
+
+// kafkajs reads gzip by itself and takes a codec for the rest; Node has only this one
+CompressionCodecs[CompressionTypes.ZSTD] = () => ({
+  compress: async (encoder: { readonly buffer: Buffer }) => zstdCompressSync(encoder.buffer),
+  decompress: async (buffer: Buffer) => zstdDecompressSync(buffer),
+})
+
+export interface ReadRecord {
+  readonly partition: number
+  readonly offset: string
+  readonly key: string | null
+  readonly value: string
+  readonly timestamp: number
+  readonly headers: Readonly<Record<string, string>>
+}
+
+export interface Topics {
+  newName(): string
+  create(options?: {
+    readonly partitions?: number
+    readonly config?: Readonly<Record<string, string>>
+  }): Promise<string>
+  exists(topic: string): Promise<boolean>
+  partitions(topic: string): Promise<number>
+  config(topic: string, name: string): Promise<string | undefined>
+  setConfig(topic: string, name: string, value: string): Promise<void>
+  addPartitions(topic: string, count: number): Promise<void>
+  /** All records that are there now, by partition and offset; none where there is no topic. */
+  read(topic: string): Promise<ReadRecord[]>
+}
+
+export function topicsOf(brokers: readonly string[]): Topics {
+  const kafka = new Kafka({ brokers: [...brokers], clientId: 'millrace-tests', logLevel: logLevel.NOTHING })
+
+  async function asAdmin<T>(use: (admin: Admin) => Promise<T>): Promise<T> {
+    const admin = kafka.admin()
+    await admin.connect()
+    try {
+      return await use(admin)
+    } finally {
+      await admin.disconnect()
+    }
+  }
+
+  // not by asking for the topic: kafkajs lets the broker create what it asks for
+  const exists = (topic: string) => asAdmin(async admin => (await admin.listTopics()).includes(topic))
+
+  /** A new topic is known before its leaders are at work. */
+  const endsOf = (topic: string) =>
+    asAdmin(async admin => {
+      for (;;) {
+        try {
+          return await admin.fetchTopicOffsets(topic)
+        } catch (error) {
+          if (!(error as { retriable?: boolean }).retriable) throw error
+        }
+      }
+    })
+
+  return {
+    exists,
+    newName: () => `millrace-${randomUUID()}`,
+    async create({ partitions = 4, config = {} } = {}) {
+      const topic = `millrace-${randomUUID()}`
+      const configEntries = Object.entries(config).map(([name, value]) => ({ name, value }))
+      await asAdmin(admin =>
+        admin.createTopics({
+          waitForLeaders: true,
+          topics: [{ topic, numPartitions: partitions, replicationFactor: 1, configEntries }],
+        }),
+      )
+      return topic
+    },
+    partitions: async topic => (await endsOf(topic)).length,
+    config: (topic, name) =>
+      asAdmin(async admin => {
+        const { resources } = await admin.describeConfigs({
+          includeSynonyms: false,
+          resources: [{ type: 2, name: topic, configNames: [name] }],
+        })
+        return resources[0]?.configEntries.find(entry => entry.configName === name)?.configValue
+      }),
+    setConfig: (topic, name, value) =>
+      asAdmin(async admin => {
+        const resources = [{ type: 2, name: topic, configEntries: [{ name, value }] }]
+        await admin.alterConfigs({ validateOnly: false, resources })
+      }),
+    addPartitions: (topic, count) =>
+      asAdmin(async admin => void (await admin.createPartitions({ topicPartitions: [{ topic, count }] }))),
+    async read(topic) {
+      if (!(await exists(topic))) return []
+      const offsets = await endsOf(topic)
+      const ends = offsets
+        .filter(({ high, low }) => high !== low)
+        .map(({ partition, high }) => [partition, Number(high)] as const)
+      return ends.length === 0 ? [] : consume(kafka, topic, new Map(ends))
+    },
+  }
+}
+
+/** `ends`: of each partition that holds anything. */
+async function consume(kafka: Kafka, topic: string, ends: ReadonlyMap<number, number>): Promise<ReadRecord[]> {
+  const consumer = kafka.consumer({ groupId: randomUUID() })
+  const done = Promise.withResolvers<void>()
+  let records: ReadRecord[] = []
+  let unread = new Map(ends)
+  consumer.on('consumer.crash', ({ payload }) => {
+    if (!payload.restart) done.reject(payload.error)
+    // it begins again, with nothing committed
+    records = []
+    unread = new Map(ends)
+  })
+  await consumer.connect()
+  try {
+    await consumer.subscribe({ topic, fromBeginning: true })
+    await consumer.run({
+      autoCommit: false,
+      async eachBatch({ batch: { partition, messages } }) {
+        records.push(...messages.map(message => asRecord(partition, message)))
+        if (Number(messages.at(-1)?.offset ?? -1) + 1 >= unread.get(partition)!) unread.delete(partition)
+        if (unread.size === 0) done.resolve()
+      },
+    })
+    await done.promise
+  } finally {
+    await consumer.disconnect()
+  }
+  return records.sort((a, b) => a.partition - b.partition || Number(a.offset) - Number(b.offset))
+}
+
+function asRecord(partition: number, message: KafkaMessage): ReadRecord {
+  const headers = Object.entries(message.headers ?? {}).map(([name, value]) => [name, String(value)])
+  return {
+    partition,
+    offset: message.offset,
+    key: message.key?.toString() ?? null,
+    value: message.value!.toString(),
+    timestamp: Number(message.timestamp),
+    headers: Object.fromEntries(headers),
+  }
+}
