@@ -157,6 +157,13 @@ describe('a column that cannot be right', () => {
       dictionary: new Vector([int8(2)]),
     })
 
+  const entryType = new Struct<{ key: Int8; value: Int8 }>([
+    new Field('key', new Int8()),
+    new Field('value', new Int8()),
+  ])
+  const mapType = new Map_<Int8, Int8>(new Field('entries', entryType))
+  const mapEntries = (length: number, ...children: Data[]): Data => makeData({ type: entryType, length, children })
+
   it.each<[string, Data]>([
     ['its offsets go backwards', makeData({ ...text, valueOffsets: Int32Array.of(0, 2, 1) })],
     ['its offsets go backwards', makeData({ ...text, valueOffsets: Int32Array.of(-1, 2) })],
@@ -176,6 +183,10 @@ describe('a column that cannot be right', () => {
     [
       'its values are fewer than its rows',
       makeData({ type: new Struct([new Field('i', new Int8())]), length: 2, children: [int8(1)] }),
+    ],
+    [
+      'its values are fewer than its rows',
+      makeData({ type: mapType, valueOffsets: Int32Array.of(0, 2), child: mapEntries(2, int8(1), int8(2)) }),
     ],
     [
       'its null bitmap is shorter than the column',
