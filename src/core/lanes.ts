@@ -92,7 +92,8 @@ class Lane {
 
   constructor(number: number) {
     this.#number = number
-    this.#worker = new Worker(workerUrl(), { name: `millrace lane ${number}` })
+    // flags of the host's own command line, such as --input-type, are not for this program
+    this.#worker = new Worker(workerUrl(), { name: `millrace lane ${number}`, execArgv: [] })
     this.#worker.unref()
     this.#rpc = new ThreadRpc(this.#worker, {
       access: (id: number, chunk: number) => this.#access(id, chunk),
@@ -127,8 +128,8 @@ class Lane {
       close: async () => {
         closed.reject(new MillraceError('cancelled', 'the reading was ended'))
         if (!this.#open.delete(id)) return
-        if (this.#open.size === 0) this.#worker.unref()
         if (!this.dead) await this.#rpc.call('close', [id]).catch(() => {})
+        if (this.#open.size === 0) this.#worker.unref()
       },
     }
   }

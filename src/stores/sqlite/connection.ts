@@ -45,7 +45,12 @@ export class Connection {
   }
 
   #start(): Thread {
-    const worker = new Worker(workerUrl(), { name: 'millrace store', workerData: { path: this.#path } })
+    const worker = new Worker(workerUrl(), {
+      name: 'millrace store',
+      workerData: { path: this.#path },
+      // flags of the host's own command line, such as --input-type, are not for this program
+      execArgv: [],
+    })
     worker.unref()
     const thread = { worker, rpc: new ThreadRpc(worker, {}), pending: 0 }
     worker.on('error', error => this.#lost(thread, error))
