@@ -1,14 +1,14 @@
 /**
- * Files of JSON lines in a local directory: one per unit of work, or per ten seconds of one, complete or not there at all.
+ * Files of JSON lines in a local directory: one per unit of work, complete or not there at all.
  *
- * Rows are written to a hidden temporary in the same directory; `commit` brings it to disk and renames it:
+ * A unit is written to a hidden temporary in the same directory; `commit` brings it to disk and renames it:
  *
  *     <job id>-<first 8 characters of the destination's uid>-<unit, 6 digits>.jsonl
  *
  * The uid keeps two destinations of one job apart that share a directory. A redelivery adds `-d<number>` before the
- * unit. What a unit writes after a commit goes to a file of its own, `..._<first row, 10 digits>.jsonl`: named by where it
- * starts, so that a part written again after a crash replaces itself and no row appears twice. Names in order are rows in
- * order.
+ * unit. A unit that went on after a pause continues in a file of its own, `..._<first row, 10 digits>.jsonl`: named by
+ * where it starts, so that a part written again after a crash replaces itself and no row appears twice. Names in order
+ * are rows in order.
  */
 import { constants } from 'node:fs'
 import { access, type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
@@ -39,9 +39,6 @@ export function fileSink(options: FileSinkOptions): Sink {
   }
 }
 
-/** Bounds what is written again after a crash, and how long a slow job shows no progress; most units take less. */
-const COMMIT_MS = 10_000
-
 /** What is written between two commits of a unit. */
 interface Part {
   readonly temporary: string
@@ -56,7 +53,7 @@ function fileSession(dir: string): SinkSession {
 
   return {
     encoding: { kind: 'ndjson' },
-    limits: { inFlight: 1, commitMs: COMMIT_MS },
+    limits: { inFlight: 1 },
 
     async begin(unit) {
       await removeStale(dir, unit)

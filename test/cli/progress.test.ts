@@ -73,12 +73,6 @@ describe('progressLine', () => {
     expect(progressLine(new ProgressMeter().update(at(0, 40), 0))).toBe('transporting: 0 rows, 40 of 40 chunks left')
   })
 
-  it('estimates no time when nothing is left', () => {
-    const meter = new ProgressMeter()
-    meter.update(at(0, 40), 0)
-    expect(progressLine(meter.update(at(500_000, 0), 2_000))).toMatch(/, 0 of 40 chunks left$/)
-  })
-
   it('says that the job is to be cancelled until it is', () => {
     const line = (job: ReturnType<typeof sampleJob>) => progressLine(new ProgressMeter().update(job, 0))
     expect(line({ ...at(0, 40), cancel_requested: true })).toMatch(/^transporting, cancelling: /)
