@@ -15,7 +15,7 @@ export const ERRORS = {
   over_budget: { status: 500, exit: 5, retryable: false },
   destination_unavailable: { status: 502, exit: 6, retryable: true },
   destination_misconfigured: { status: 502, exit: 6, retryable: false },
-  delivery_failed: { status: 502, exit: 6, retryable: true },
+  delivery_failed: { status: 502, exit: 6, retryable: false },
   store_failed: { status: 503, exit: 7, retryable: true },
   lane_lost: { status: 500, exit: 1, retryable: true },
   lease_lost: { status: 409, exit: 7, retryable: false },
@@ -105,7 +105,7 @@ export interface DeliveryFailure extends ErrorOptions {
   readonly failed?: ReadonlyMap<number, unknown>
   /** What became of the rows not in `failed`. Default `not delivered`; ignored without `failed`. */
   readonly rest?: 'delivered' | 'not delivered'
-  /** Default `delivery_failed`. */
+  /** Default `delivery_failed`, which is for good unless `retryable` says otherwise; `destination_unavailable` may pass unless it says so. */
   readonly code?: 'delivery_failed' | 'destination_unavailable' | 'destination_misconfigured'
 }
 

@@ -122,8 +122,10 @@ export function sinkWritable(unit: Unit, session: SinkSession): Writable {
       deadlineMs: unit.limits.deliveryDeadlineMs,
       signal: ended.signal,
     })
-    for (const cause of refused.values())
-      throw new DeliveryError(`${refused.size} rows were refused for good`, { retryable: false, cause })
+    if (refused.size === 0) return
+    const [cause] = refused.values()
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw new DeliveryError(`${refused.size} rows were refused for good: ${reason}`, { retryable: false, cause })
   }
 
   return new Writable({
