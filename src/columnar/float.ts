@@ -42,10 +42,14 @@ function shortest(value: number, round: (value: number) => number, least: number
   return String(Number(value.toPrecision(most)))
 }
 
-/** Of two decimals equally near the even one is right (ECMA-262, Number::toString), but `toPrecision` takes the upper. */
+/**
+ * Of two decimals equally near the even one is right (ECMA-262, Number::toString), but `toPrecision` takes the upper. It
+ * takes a value of at most nine digits for that, which has at most twelve bits behind the point.
+ */
 function evenOfTwo(value: number, digits: number, round: (value: number) => number): number | undefined {
+  if (!Number.isInteger(value * 4096)) return undefined
   const oneMore = value.toExponential(digits)
-  if (!/[02468]\.?5e/.test(oneMore) || Number(oneMore) !== value) return undefined
+  if (!/[02468]\.?5e/.test(oneMore) || value.toExponential(100).replace(/0+e/, 'e') !== oneMore) return undefined
   const lower = Number(oneMore.replace('5e', 'e'))
   return round(lower) === value ? lower : undefined
 }
