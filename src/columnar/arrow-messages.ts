@@ -77,17 +77,19 @@ async function messageAt(
   start: number,
 ): Promise<(ArrowMessage & { end: number }) | undefined> {
   const prefix = Buffer.from(await file.read(start, Math.min(start + PREFIX_BYTES, file.size)))
-  // files from before Arrow 0.15 have no continuation marker
-  const prefixBytes = prefix.readInt32LE() === -1 ? PREFIX_BYTES : 4
-  const headBytes = prefix.readInt32LE(prefixBytes - 4)
+  const { prefixBytes, headBytes } = decoding(name, () => {
+    // files from before Arrow 0.15 have no continuation marker
+    const prefixBytes = prefix.readInt32LE() === -1 ? PREFIX_BYTES : 4
+    return { prefixBytes, headBytes: prefix.readInt32LE(prefixBytes - 4) }
+  })
   if (headBytes === 0) return undefined
   const bodyStart = start + prefixBytes + headBytes
   const head = await file.read(start, bodyStart)
-  return decoding(name, () => {
-    const message = Message.decode(head.subarray(prefixBytes))
-    const end = bodyStart + message.bodyLength
-    return { message, head, end, bodyBytes: message.bodyLength, body: () => file.read(bodyStart, end) }
-  })
+  const message = decoding(name, () => Message.decode(head.subarray(prefixBytes)))
+  const { bodyLength: bodyBytes } = message
+  const end = bodyStart + bodyBytes
+  if (!(bodyBytes >= 0 && end <= file.size)) throw corrupt(name, `has a message of ${bodyBytes} bytes at byte ${start}`)
+  return { message, head, bodyBytes, end, body: () => file.read(bodyStart, end) }
 }
 
 /** apache-arrow does not check what it decodes; whatever it stumbles over is damage. */

@@ -47,10 +47,12 @@ async function pathBytes(chunk: PlannedChunk, path: string): Promise<Bytes> {
   const handle = await open(path).catch((error: NodeJS.ErrnoException) => {
     throw missing(chunk.name, `cannot be opened (${error.code})`, error)
   })
-  const problem = sizeProblem(chunk, (await handle.stat()).size)
-  if (problem) {
+  try {
+    const problem = sizeProblem(chunk, (await handle.stat()).size)
+    if (problem) throw problem
+  } catch (error) {
     await handle.close()
-    throw problem
+    throw error
   }
   return { read: (start, end) => readHandle(chunk, handle, start, end), close: () => handle.close() }
 }

@@ -20,7 +20,7 @@ export function overBudget(name: string, part: string, bytes: number, budget: nu
   const advice = 'stage smaller files or row groups, or raise rowGroupBudgetBytes'
   return new FormatError(
     'over_budget',
-    `${part} of the staged file ${JSON.stringify(name)} takes ${bytes} bytes decoded, above the budget of ${budget}: ${advice}`,
+    `${part} of the staged file ${JSON.stringify(name)} has ${bytes} bytes uncompressed, above the budget of ${budget}: ${advice}`,
   )
 }
 

@@ -29,19 +29,12 @@ export class ParquetCalls {
     return { size: this.#file.size, slice } as unknown as Blob
   }
 
-  /** Awaits a promise of the decoder. Throws `file_corrupt` for what it cannot decode, and the file's own error where reading it failed. */
-  async wait<T>(start: () => Promise<T>): Promise<T> {
+  /** Waits for the decoder. Rejects with `file_corrupt` for what it cannot decode, and with the file's own error where reading it failed. */
+  wait<T>(start: () => Promise<T>): Promise<T> {
     const { promise, resolve, reject } = Promise.withResolvers<T>()
     this.#reject = reject
-    waiting.add(this)
-    takeTurn(this, () => {
-      start().then(resolve, error => reject(this.#undecodable(error)))
-    })
-    try {
-      return await promise
-    } finally {
-      waiting.delete(this)
-    }
+    takeTurn(this, () => start().then(resolve, error => reject(this.#undecodable(error))))
+    return promise
   }
 
   /** Runs what calls the decoder without a promise. */
@@ -56,7 +49,7 @@ export class ParquetCalls {
   }
 
   /** Frees an object of the decoder; after a trap there is nothing to be freed. */
-  free(call: () => void): void {
+  free(call: () => unknown): void {
     if (!trap) this.now(call)
   }
 
@@ -80,12 +73,11 @@ export class ParquetCalls {
   }
 }
 
-const waiting = new Set<ParquetCalls>()
 let turns: Promise<void> = Promise.resolve()
 let trap: unknown
 
 /** Lets `enter` call or resume the decoder, and lets it run until it waits for the next read. */
-function takeTurn(calls: ParquetCalls, enter: () => void): void {
+function takeTurn(calls: ParquetCalls, enter: () => unknown): void {
   turns = turns.then(async () => {
     if (trap) return calls.fail(lost())
     const onUncaught = (error: unknown): void => {
@@ -110,7 +102,6 @@ function takeTurn(calls: ParquetCalls, enter: () => void): void {
 function stop(error: unknown, culprit: ParquetCalls): void {
   trap = error
   culprit.fail(error)
-  for (const calls of waiting) if (calls !== culprit) calls.fail(lost())
 }
 
 function lost(): MillraceError {

@@ -85,7 +85,8 @@ async function* slicesOf(
       }
     }
   } finally {
-    calls.free(() => void batches.cancel())
+    // where the stream has failed, read() has said so
+    calls.free(() => batches.cancel().catch(() => {}))
   }
 }
 
@@ -116,14 +117,10 @@ function view(chunk: PlannedChunk, exported: FFIData, rows: number): RecordBatch
       return checked(parse())
     }
     const reason = error instanceof Error ? error.message : String(error)
-    const file = `the staged file ${JSON.stringify(chunk.name)}`
-    throw new FormatError(
-      'unsupported_type',
-      `${file} has a column that cannot be read (${reason}): convert it where it is staged`,
-      {
-        cause: error,
-      },
-    )
+    const problem = `has a column that cannot be read (${reason}): convert it where it is staged`
+    throw new FormatError('unsupported_type', `the staged file ${JSON.stringify(chunk.name)} ${problem}`, {
+      cause: error,
+    })
   }
 }
 

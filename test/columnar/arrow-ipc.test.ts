@@ -87,7 +87,7 @@ describe.each(['arrow-file', 'arrow-stream'] as const)('an %s', format => {
     const error = await readSpans(bytes, format, { rowGroupBudgetBytes: 20_000 }).catch(error => error)
     expect(error).toMatchObject({ code: 'over_budget' })
     expect(error.message).toMatch(
-      /^record batch 0 of the staged file "file-0" takes \d+ bytes decoded, above the budget of 20000: stage smaller files or row groups, or raise rowGroupBudgetBytes$/,
+      /^record batch 0 of the staged file "file-0" has \d+ bytes uncompressed, above the budget of 20000: stage smaller files or row groups, or raise rowGroupBudgetBytes$/,
     )
     const { spans } = await readSpans(bytes, format, { rowGroupBudgetBytes: 20_000, fromRow: 3500 })
     expect(shape(spans)).toEqual([[3500, 10, true]])
@@ -187,6 +187,21 @@ describe.each(['arrow-file', 'arrow-stream'] as const)('a damaged %s', format =>
       expect(outcome).toMatchObject({ rows: 0, code: 'file_corrupt', message: expect.stringContaining('"file-0"') })
     },
   )
+
+  test('is told wherever it is cut off, save where a stream could have ended', async () => {
+    const bytes = arrowFile(format, [numberedBatch(0, 2), numberedBatch(2, 2)])
+    const found = new Set<string>()
+    for (let length = 0; length < bytes.length; length++) {
+      const outcome = readSpans(bytes.slice(0, length), format).then(
+        ({ spans }) => `${spans.reduce((sum, { rows }) => sum + rows, 0)} rows`,
+        error => error.code,
+      )
+      found.add(await outcome)
+    }
+    expect([...found].sort()).toEqual(
+      format === 'arrow-file' ? ['file_corrupt'] : ['0 rows', '2 rows', '4 rows', 'file_corrupt'],
+    )
+  })
 
   test('ends in rows or in an error that names the file', async () => {
     const batches = [numberedBatch(0, 1500), numberedBatch(1500, 1500)]
