@@ -2,11 +2,12 @@
  * Delivering one unit: read ▸ write ▸ settle ▸ checkpoint. Knows neither jobs nor the store: its input and its reports are
  * plain data, so that a runner may call it on any machine.
  */
-import type { Encoding, FilledBatch, ReadPlan, UnitReader } from '../columnar/read-plan.ts'
+import type { Encoding, FilledBatch, ReadPlan, SpanRead, UnitReader } from '../columnar/read-plan.ts'
 import type { MessageBatch, SinkSession } from '../sinks/sink.ts'
 import { writeBatch } from './attempts.ts'
 import { publish } from './diagnostics.ts'
-import { DeliveryError } from './errors.ts'
+import { Ending } from './ending.ts'
+import { DeliveryError, MillraceError } from './errors.ts'
 import { deadLettersOf, outcomesOf, toMessage } from './outgoing.ts'
 import { planReading } from './plan.ts'
 import { Settlement } from './settlement.ts'
@@ -25,26 +26,24 @@ export interface UnitTools {
 /**
  * Delivers the unit from where its checkpoints stand to its end. Resolves `done`, or `stopped` when a report was answered
  * so. Rejects when a file cannot be read, the destination failed, or `signal` aborted; what had settled by then is reported,
- * and nothing of the unit runs any more, save a write that ignores its signal.
+ * and nothing of the unit runs any more, save what ignored the abort for the whole grace.
  */
 export async function deliverUnit(unit: Unit, tools: UnitTools, signal: AbortSignal): Promise<'done' | 'stopped'> {
   publish('unit', { unit: unit.id, attempt: unit.attempt, event: 'started' })
-  const from = (await tools.session.begin?.(unit)) ?? unit.from
-  const delivery = new UnitDelivery(unit, tools, from, signal)
+  const ending = new Ending(signal)
   try {
-    const result = await delivery.run()
+    ending.signal.throwIfAborted()
+    const own = await ending.wait(tools.session.begin?.(unit))
+    const result = await new UnitDelivery(unit, tools, ending, own).run()
     publish('unit', { unit: unit.id, attempt: unit.attempt, event: result })
     return result
   } catch (error) {
     publish('unit', { unit: unit.id, attempt: unit.attempt, event: 'failed', error })
     throw error
   } finally {
-    await delivery.close()
+    ending.clear()
   }
 }
-
-/** After an abort, how long a write may take to notice. */
-const ABORT_GRACE_MS = 5_000
 
 interface Outgoing {
   readonly filled: FilledBatch
@@ -56,139 +55,131 @@ class UnitDelivery {
   readonly #unit: Unit
   readonly #tools: UnitTools
   readonly #session: SinkSession
+  readonly #ending: Ending
+  /** The sink's own checkpoints, if it keeps any. */
+  readonly #own: readonly Checkpoint[] | undefined
   readonly #encoding: Encoding
+  readonly #lingerMs: number
   readonly #settlement: Settlement
   readonly #queue: WriteQueue<Outgoing>
   readonly #reader: UnitReader
-  readonly #abort = new AbortController()
-  readonly #lingerMs: number
-  readonly #onAbort: () => void
-  readonly #parent: AbortSignal
 
   #wake: () => void = () => {}
-  #failure: { readonly error: unknown } | undefined
   #stop: ReportAnswer['stop']
+  /** A report is due as a sign of life. */
+  #due = false
   #reporting: Promise<void> | undefined
   #told: Promise<void> = Promise.resolve()
-  #reportedAt = performance.now()
+  /** Not reported yet. */
   #proof: Proof[number][] = []
   #fillingRows = 0
   #fillingSince = 0
   #uncommittedRows = 0
   #committedAt = performance.now()
-  #finished = false
 
-  constructor(unit: Unit, tools: UnitTools, from: readonly Checkpoint[], signal: AbortSignal) {
+  constructor(unit: Unit, tools: UnitTools, ending: Ending, own: readonly Checkpoint[] | undefined) {
     const { session } = tools
-    const { limits = {} } = session
-    const inFlight = limits.inFlight ?? 4
-    const ordered = unit.order !== 'none' && (session.retries ?? 'engine') === 'engine'
+    const { inFlight = 4, inFlightPerPartition = inFlight, lingerMs = 100 } = session.limits ?? {}
+    const from = own ?? unit.from
+    // what waits for another attempt must not be overtaken
+    const oneByOne = unit.order !== 'none' && (session.retries ?? 'engine') === 'engine'
     this.#unit = unit
     this.#tools = tools
     this.#session = session
+    this.#ending = ending
+    this.#own = own
     this.#encoding = session.encoding ?? { kind: 'rows' }
-    this.#lingerMs = limits.lingerMs ?? 100
+    this.#lingerMs = lingerMs
     this.#settlement = new Settlement(from, {
       ...unit.limits,
       spanRows: unit.spanRows,
       frees: session.commit ? 'written' : 'stored',
     })
     this.#queue = new WriteQueue<Outgoing>(
-      { inFlight, inFlightPerPartition: limits.inFlightPerPartition ?? (ordered ? 1 : inFlight) },
+      { inFlight, inFlightPerPartition: oneByOne ? 1 : inFlightPerPartition },
       outgoing => this.#write(outgoing),
-      () => this.#changed(),
+      () => this.#wake(),
     )
     this.#reader = tools.read(planReading(unit, session, from))
-    this.#parent = signal
-    this.#onAbort = () => this.#fail(signal.reason)
-    if (signal.aborted) this.#onAbort()
-    signal.addEventListener('abort', this.#onAbort, { once: true })
+    ending.signal.addEventListener('abort', () => {
+      this.#reader.close().catch(() => {}) // a read that is under way would hold up the end
+      this.#wake()
+    })
   }
 
   async run(): Promise<'done' | 'stopped'> {
-    const beat = setInterval(() => this.#mayReport(), this.#unit.limits.checkpointMs)
+    const beat = setInterval(() => {
+      this.#due = true
+      this.#mayReport()
+    }, this.#unit.limits.checkpointMs)
+    let finished = false
     try {
+      if (this.#own) await this.#tell({ checkpoints: this.#own })
       await this.#read()
       await this.#flush()
       await this.#until(() => this.#queue.idle)
-      if (this.#stop !== 'cancel') await this.#commit()
-      await this.#reporting
-      if (this.#settlement.moved) await this.#checkpoint()
-      this.#throwFailure()
-      this.#finished = this.#stop !== 'cancel'
+      finished = await this.#finish()
       return this.#stop === undefined ? 'done' : 'stopped'
     } catch (error) {
-      const first = this.#failure ? this.#failure.error : error
-      await this.#giveUp(first)
-      throw first
+      this.#ending.abort(error)
+      await this.#giveUp()
+      throw this.#ending.signal.reason
     } finally {
       clearInterval(beat)
+      await this.#close(finished)
     }
   }
 
-  async close(): Promise<void> {
-    this.#parent.removeEventListener('abort', this.#onAbort)
-    await this.#reader.close()
-    if (!this.#finished) await this.#session.abort?.(this.#unit)
-  }
-
-  /** Reads spans for as long as there are any, stopping where the window or the sink says so. */
+  /** Reads spans for as long as there are any, stopping where the window, the sink or the owner says so. */
   async #read(): Promise<void> {
-    for (;;) {
-      this.#throwFailure()
+    while (this.#stop === undefined) {
+      this.#ending.signal.throwIfAborted()
       this.#mayReport()
-      if (this.#stop !== undefined) {
-        // what a commit covers has to be written to its end; anything else may be left for later
-        if (this.#stop === 'cancel' || !this.#session.commit) this.#queue.stop()
-        return
-      }
       if (this.#commitDue()) await this.#commitInside()
       else if (this.#settlement.fits && this.#queue.hungry) {
-        const span = await this.#reader.next()
+        const span = await this.#ending.wait(this.#reader.next())
         if (span === undefined) return
-        if (this.#fillingRows === 0) this.#fillingSince = performance.now()
-        this.#fillingRows += span.rows - span.filtered
-        this.#settlement.add(span)
-        this.#send(span.batches)
+        this.#take(span)
         if (this.#lingered()) await this.#flush()
       } else if (this.#settlement.fits || !this.#queue.idle) await this.#nextChange()
       // the window is full with nothing in flight: only a checkpoint, or else a cut, makes room
-      else if (this.#settlement.moved || this.#reporting) await this.#checkpoint()
-      else await this.#flush()
+      else if (this.#reporting || this.#unstored) await this.#checkpoint()
+      else if (this.#fillingRows > 0) await this.#flush()
+      else throw lostRows(this.#unit) // rather than to go round for ever
     }
   }
 
-  /** Cuts what is filling and sends it. */
+  #take(span: SpanRead): void {
+    if (this.#fillingRows === 0) this.#fillingSince = performance.now()
+    this.#fillingRows += span.rows - span.filtered
+    this.#settlement.add(span)
+    this.#send(span.batches)
+  }
+
+  /** Cuts what is filling and sends it, unless nothing more is to be written. */
   async #flush(): Promise<void> {
-    if (this.#fillingRows > 0) this.#send(await this.#reader.cut())
+    if (this.#fillingRows === 0 || this.#leaving) return
+    this.#send(await this.#ending.wait(this.#reader.cut()))
+    this.#fillingRows = 0
   }
 
   #send(batches: readonly FilledBatch[]): void {
     for (const filled of batches) {
-      this.#fillingRows -= filled.rows
-      this.#fillingSince = performance.now()
       const { partition } = filled
-      this.#queue.push({
-        filled,
-        message: toMessage(this.#unit, filled),
-        ...(partition === undefined ? {} : { partition }),
-      })
+      this.#fillingRows -= filled.rows
+      // of a keyed topic other batches go on filling, and the oldest of their rows is the one that counts
+      if (partition === undefined) this.#fillingSince = performance.now()
+      const message = toMessage(this.#unit, filled)
+      this.#queue.push({ filled, message, ...(partition === undefined ? {} : { partition }) })
     }
   }
 
-  #lingered(): boolean {
-    return (
-      this.#fillingRows > 0 && !this.#session.stableBatches && performance.now() - this.#fillingSince >= this.#lingerMs
-    )
-  }
-
-  async #write(outgoing: Outgoing): Promise<void> {
-    const { filled, message } = outgoing
+  async #write({ filled, message }: Outgoing): Promise<void> {
     try {
       const { proof, refused } = await writeBatch(this.#session, message, {
         encoding: this.#encoding,
         deadlineMs: this.#unit.limits.deliveryDeadlineMs,
-        signal: this.#abort.signal,
+        signal: this.#ending.signal,
       })
       if (refused.size > 0) await this.#bury(deadLettersOf(message, filled, this.#encoding, refused), refused)
       this.#proof.push(...proof)
@@ -197,7 +188,7 @@ class UnitDelivery {
         this.#settlement.settle(piece, outcome)
       publish('write', { unit: this.#unit.id, rows: filled.rows, bytes: filled.bytes.length, refused: refused.size })
     } catch (error) {
-      this.#fail(error)
+      this.#ending.abort(error)
     }
   }
 
@@ -214,54 +205,6 @@ class UnitDelivery {
     })
   }
 
-  /** Starts a report when one is due; it runs beside everything else. */
-  #mayReport(): void {
-    if (this.#reporting) return
-    const due = performance.now() - this.#reportedAt >= this.#unit.limits.checkpointMs
-    if (due || (this.#settlement.moved && this.#settlement.crowded && !this.#session.commit))
-      this.#checkpoint().catch(error => this.#fail(error))
-  }
-
-  /** One at a time. Where the sink commits, checkpoints go out with the commits alone, and this is a sign of life. */
-  #checkpoint(): Promise<void> {
-    this.#reporting ??= this.#sendCheckpoint().finally(() => {
-      this.#reporting = undefined
-      this.#changed()
-    })
-    return this.#reporting
-  }
-
-  async #sendCheckpoint(): Promise<void> {
-    if (this.#session.commit) return void (await this.#tell({}))
-    await this.#tell({ checkpoints: this.#settlement.take(), proof: this.#proof.splice(0) })
-    this.#settlement.stored()
-  }
-
-  /** Reports of one unit never overlap. */
-  #tell(news: Partial<Pick<UnitReport, 'checkpoints' | 'deadLetters' | 'proof'>>): Promise<ReportAnswer> {
-    const { id, attempt, jobId, destination, delivery } = this.#unit
-    const report = {
-      unit: id,
-      attempt,
-      jobId,
-      destination: destination.uid,
-      delivery,
-      checkpoints: [],
-      deadLetters: [],
-      proof: [],
-      ...news,
-    }
-    const answer = this.#told.then(() => this.#tools.report(report))
-    this.#told = answer.then(
-      ({ stop }) => {
-        this.#stop ??= stop
-        this.#reportedAt = performance.now()
-      },
-      () => {},
-    )
-    return answer
-  }
-
   #commitDue(): boolean {
     if (!this.#session.commit || this.#uncommittedRows === 0) return false
     const { commitRows = Number.POSITIVE_INFINITY, commitMs = Number.POSITIVE_INFINITY } = this.#session.limits ?? {}
@@ -276,64 +219,136 @@ class UnitDelivery {
   }
 
   async #commit(): Promise<void> {
-    if (!this.#session.commit) return
+    if (!this.#session.commit || this.#stop === 'cancel') return
     const upTo = this.#settlement.take()
-    const proof = await this.#session.commit(this.#unit, upTo)
+    const proof = await this.#ending.wait(this.#session.commit(this.#unit, upTo))
     await this.#tell({ checkpoints: upTo, proof: [...this.#proof.splice(0), ...(proof ?? [])] })
     this.#settlement.stored()
     this.#uncommittedRows = 0
     this.#committedAt = performance.now()
   }
 
-  /** Aborts what is in flight, waits for it within bounds, and reports what had settled. */
-  async #giveUp(error: unknown): Promise<void> {
+  /** Starts a report when one is due; it runs beside everything else. */
+  #mayReport(): void {
+    if (this.#reporting) return
+    if (this.#due || (this.#unstored && this.#settlement.crowded))
+      this.#checkpoint().catch(error => this.#ending.abort(error))
+  }
+
+  /** There is news for a report. Where the sink commits, checkpoints go out with the commits alone. */
+  get #unstored(): boolean {
+    return this.#settlement.moved && !this.#session.commit
+  }
+
+  /** One at a time; also without news, as a sign of life. */
+  #checkpoint(): Promise<void> {
+    this.#due = false
+    this.#reporting ??= this.#sendCheckpoint().finally(() => {
+      this.#reporting = undefined
+      this.#wake()
+    })
+    return this.#reporting
+  }
+
+  async #sendCheckpoint(): Promise<void> {
+    if (this.#session.commit) return void (await this.#tell({}))
+    const proof = [...this.#proof]
+    await this.#tell({ checkpoints: this.#settlement.take(), proof })
+    this.#settlement.stored()
+    this.#proof.splice(0, proof.length)
+  }
+
+  /** Reports of one unit never overlap. */
+  #tell(news: Partial<Pick<UnitReport, 'checkpoints' | 'deadLetters' | 'proof'>>): Promise<ReportAnswer> {
+    const { id, attempt, jobId, destination, delivery } = this.#unit
+    const nothing = { checkpoints: [], deadLetters: [], proof: [] }
+    const report = { unit: id, attempt, jobId, destination: destination.uid, delivery, ...nothing, ...news }
+    const answer = this.#told.then(() => this.#tools.report(report))
+    this.#told = answer.then(
+      ({ stop }) => this.#heed(stop),
+      () => {},
+    )
+    return answer
+  }
+
+  /** `cancel` is stronger than `drain`. */
+  #heed(stop: ReportAnswer['stop']): void {
+    if (stop === undefined || this.#stop === 'cancel') return
+    this.#stop = stop
+    if (this.#leaving) this.#queue.stop()
+    this.#wake()
+  }
+
+  /** Nothing more is to be written. What a commit covers has to be, unless it is cancelled; all else may be left for later. */
+  get #leaving(): boolean {
+    return this.#stop === 'cancel' || (this.#stop === 'drain' && !this.#session.commit)
+  }
+
+  /** Everything that was to be written has settled. Answers whether it counts for good. */
+  async #finish(): Promise<boolean> {
+    const cancelled = this.#stop === 'cancel'
+    await this.#commit()
+    await this.#reporting
+    if (this.#unstored) await this.#checkpoint()
+    this.#ending.signal.throwIfAborted()
+    if (this.#stop === undefined && !this.#settlement.settled) throw lostRows(this.#unit)
+    return !cancelled
+  }
+
+  /** Waits for what was in flight when the delivery failed, within bounds, and reports what had settled. */
+  async #giveUp(): Promise<void> {
     this.#queue.stop()
-    this.#abort.abort(error)
-    await Promise.race([this.#idle(), new Promise(resolve => setTimeout(resolve, ABORT_GRACE_MS).unref())])
-    await this.#reporting?.catch(() => {})
+    await this.#ending.wait(this.#idle()).catch(() => {})
     // the first error is the one to tell; what could not be reported is delivered again
-    if (this.#settlement.moved && !this.#session.commit) await this.#checkpoint().catch(() => {})
+    await this.#reporting?.catch(() => {})
+    if (this.#unstored) await this.#checkpoint().catch(() => {})
+  }
+
+  /** What fails here neither hides an earlier error nor undoes what is delivered. */
+  async #close(finished: boolean): Promise<void> {
+    const ends = [() => this.#reader.close(), () => (finished ? undefined : this.#session.abort?.(this.#unit))]
+    for (const ended of await Promise.allSettled(ends.map(async end => this.#ending.wait(end())))) {
+      if (ended.status === 'fulfilled') continue
+      publish('warning', { message: `unit ${this.#unit.id} did not end cleanly`, error: ended.reason })
+    }
   }
 
   async #idle(): Promise<void> {
-    while (this.#queue.inFlight > 0) await this.#nextChange()
+    while (this.#queue.inFlight > 0) await this.#woken()
   }
 
   /** Waits for a condition, going on with reports meanwhile; throws when the delivery has failed. */
   async #until(condition: () => boolean): Promise<void> {
     while (!condition()) {
-      this.#throwFailure()
+      this.#ending.signal.throwIfAborted()
       this.#mayReport()
       await this.#nextChange()
     }
-    this.#throwFailure()
+    this.#ending.signal.throwIfAborted()
   }
 
-  #fail(error: unknown): void {
-    this.#failure ??= { error }
-    // a read that is under way would hold up the end
-    this.#reader.close().catch(() => {})
-    this.#changed()
-  }
-
-  #throwFailure(): void {
-    if (this.#failure) throw this.#failure.error
-  }
-
-  #changed(): void {
-    this.#wake()
-  }
-
-  /** A write or a report ended, the beat came, or a batch has been filling for too long. */
+  /** A write or a report ended, or a batch has been filling for too long, and is cut. */
   async #nextChange(): Promise<void> {
-    const timer =
-      this.#fillingRows > 0 && !this.#session.stableBatches
-        ? setTimeout(() => this.#changed(), this.#lingerMs)
-        : undefined
-    await new Promise<void>(resolve => {
-      this.#wake = resolve
-    })
+    const lingers = this.#fillingRows > 0 && !this.#session.stableBatches
+    const leftMs = this.#fillingSince + this.#lingerMs - performance.now()
+    const timer = lingers ? setTimeout(() => this.#wake(), Math.max(0, leftMs)) : undefined
+    await this.#woken()
     clearTimeout(timer)
     if (this.#lingered()) await this.#flush()
   }
+
+  #lingered(): boolean {
+    if (this.#fillingRows === 0 || this.#session.stableBatches) return false
+    return performance.now() - this.#fillingSince >= this.#lingerMs
+  }
+
+  #woken(): Promise<void> {
+    return new Promise(resolve => {
+      this.#wake = resolve
+    })
+  }
+}
+
+function lostRows(unit: Unit): MillraceError {
+  return new MillraceError('internal', `unit ${unit.id}: rows were read that came in no batch`)
 }

@@ -43,6 +43,7 @@ export function outcomesOf(
   })
 }
 
+/** In staged order, since a limit takes the first of them. */
 export function deadLettersOf(
   message: MessageBatch,
   filled: FilledBatch,
@@ -50,17 +51,14 @@ export function deadLettersOf(
   refused: ReadonlyMap<number, unknown>,
 ): DeadLetter[] {
   const starts = spanStarts(filled.pieces)
-  return [...refused].map(([position, cause]) => {
-    const piece =
-      filled.pieces[starts.findIndex((_, index) => position < (starts[index + 1] ?? Number.POSITIVE_INFINITY))]!
-    return {
-      chunk: piece.chunk,
-      row: filled.rowNumbers[position]!,
-      payload: Buffer.from(payloadOf(message, position, encoding)).toString(),
-      key: null,
-      cause: cause instanceof Error ? cause.message : String(cause),
-    }
-  })
+  const inOrder = [...refused].toSorted(([a], [b]) => a - b)
+  return inOrder.map(([position, cause]) => ({
+    chunk: filled.pieces[starts.findLastIndex(start => start <= position)]!.chunk,
+    row: filled.rowNumbers[position]!,
+    payload: Buffer.from(payloadOf(message, position, encoding)).toString(),
+    key: null,
+    cause: cause instanceof Error ? cause.message : String(cause),
+  }))
 }
 
 /** A row without its framing. */

@@ -52,7 +52,6 @@ export class Settlement {
   #taken: Settled = { rows: 0, bytes: 0 }
   #unsettledRows = 0
   #unsettledBytes = 0
-  #openRows = 0
 
   constructor(from: readonly Checkpoint[], limits: WindowLimits) {
     this.#limits = limits
@@ -72,14 +71,9 @@ export class Settlement {
     return this.#unsettledRows * 2 > maxUnsettledRows || this.#unsettledBytes * 2 > maxUnsettledBytes
   }
 
-  /** Rows that are in batches, filling or under way. */
-  get openRows(): number {
-    return this.#openRows
-  }
-
-  /** Rows that count against the window. */
-  get unsettledRows(): number {
-    return this.#unsettledRows
+  /** Every row of every span that was added has settled. */
+  get settled(): boolean {
+    return this.#spans.length === 0
   }
 
   /** Whether `take` has anything to give. */
@@ -88,7 +82,9 @@ export class Settlement {
   }
 
   /** Spans of a chunk come in their order. */
-  add(span: OpenSpan['span']): void {
+  add({ chunk, row, rows, filtered, bytes, last }: OpenSpan['span']): void {
+    // not the span as it came, which would keep its batches in memory
+    const span = { chunk, row, rows, filtered, bytes, last }
     const open: OpenSpan = {
       span,
       open: span.rows - span.filtered,
@@ -101,7 +97,6 @@ export class Settlement {
     this.#bySpan.set(keyOf(span), open)
     this.#unsettledRows += open.open
     this.#unsettledBytes += span.bytes
-    this.#openRows += open.open
     this.#advance()
   }
 
@@ -116,7 +111,6 @@ export class Settlement {
     open.deadLettered += outcome.deadLettered
     open.bytes += outcome.bytes
     open.checksum = addChecksums(open.checksum, outcome.checksum)
-    this.#openRows -= rows
     this.#advance()
   }
 
@@ -131,7 +125,7 @@ export class Settlement {
 
   /** What `take` gave last is durable. */
   stored(): void {
-    if (this.#limits.frees === 'stored') this.#free(this.#taken)
+    this.#free(this.#taken)
     this.#taken = { rows: 0, bytes: 0 }
   }
 
@@ -155,8 +149,8 @@ export class Settlement {
 }
 
 function fold(mark: Checkpoint | undefined, { span, delivered, deadLettered, bytes, checksum }: OpenSpan): Checkpoint {
-  if (mark && mark.row !== span.row)
-    throw new Error(`chunk ${span.chunk}: span at row ${span.row} does not follow ${mark.row}`)
+  const follows = mark?.row ?? 0
+  if (span.row !== follows) throw new Error(`chunk ${span.chunk}: span at row ${span.row} does not follow ${follows}`)
   return {
     chunk: span.chunk,
     row: span.row + span.rows,

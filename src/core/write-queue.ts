@@ -62,14 +62,15 @@ export class WriteQueue<Batch extends Queued> {
   }
 
   #start(): void {
+    if (this.#full) return
     for (const [partition, batches] of [...this.#waiting]) {
-      while (batches.length > 0 && this.#free(partition) > 0 && this.#writing < this.#limits.inFlight) {
+      while (batches.length > 0 && this.#free(partition) > 0 && !this.#full) {
         void this.#run(partition, batches.shift()!)
       }
-      // a partition goes to the end of the line, so that many small ones share the writes
+      // a partition that had its turn goes to the end of the line, so that many small ones share the writes
       this.#waiting.delete(partition)
       if (batches.length > 0) this.#waiting.set(partition, batches)
-      if (this.#writing >= this.#limits.inFlight) return
+      if (this.#full) return
     }
   }
 
@@ -78,11 +79,13 @@ export class WriteQueue<Batch extends Queued> {
     this.#inFlight.set(partition, (this.#inFlight.get(partition) ?? 0) + 1)
     await this.#write(batch)
     this.#writing--
-    const left = this.#inFlight.get(partition)! - 1
-    if (left === 0) this.#inFlight.delete(partition)
-    else this.#inFlight.set(partition, left)
+    this.#inFlight.set(partition, this.#inFlight.get(partition)! - 1)
     this.#start()
     this.#onSettled()
+  }
+
+  get #full(): boolean {
+    return this.#writing >= this.#limits.inFlight
   }
 
   #free(partition: number): number {

@@ -1,0 +1,359 @@
+import { getEventListeners } from 'node:events'
+import { afterEach, describe, expect, test } from 'vitest'
+import { ABORT_GRACE_MS } from '../../src/core/ending.ts'
+import { FormatError, StoreError } from '../../src/core/errors.ts'
+import { SimulatedDelivery, type World } from './simulated-delivery.ts'
+import type { DestinationOptions } from './simulated-destination.ts'
+
+let simulated: SimulatedDelivery | undefined
+
+afterEach(() => simulated?.time.restore())
+
+function simulate(seed: number, world: World): SimulatedDelivery {
+  simulated?.time.restore()
+  simulated = new SimulatedDelivery(seed, world)
+  return simulated
+}
+
+/** Worlds of each kind; more of them take longer to find less. */
+const SEEDS = Number(process.env['MILLRACE_SEEDS'] ?? 12)
+
+const chunks = [400, 120, 0, 333]
+const small = { batchRows: 30 }
+const keyed = { chunks, spanRows: 50, partitions: 12, selectivity: 0.7 }
+
+describe('after crashes at random instants no row is lost, few come twice, and every tally is right', () => {
+  test.each<readonly [string, World]>([
+    [
+      'with rows in any order',
+      { chunks, spanRows: 50, selectivity: 0.7, destination: { limits: small, trouble: 0.1 } },
+    ],
+    ['in NDJSON', { chunks, spanRows: 50, destination: { encoding: { kind: 'ndjson' }, partialTrouble: 0.3 } }],
+    [
+      'in JSON arrays',
+      { chunks, spanRows: 50, destination: { encoding: { kind: 'json-array' }, partialTrouble: 0.3 } },
+    ],
+    ['with a filter that few rows pass', { chunks, spanRows: 50, selectivity: 0.01, destination: { limits: small } }],
+    ['with a filter that no row passes', { chunks, spanRows: 50, selectivity: 0, destination: { limits: small } }],
+    ['with a window of one span', { chunks, spanRows: 50, limits: { maxUnsettledRows: 50 } }],
+    ['with a window of few bytes', { chunks, spanRows: 50, limits: { maxUnsettledBytes: 1_000 } }],
+    ['with slow reports', { chunks, spanRows: 50, reportMs: 300, destination: { limits: small } }],
+    ['without lingering', { chunks, spanRows: 50, destination: { limits: { lingerMs: 0 } } }],
+    ['over 12 partitions', { ...keyed, destination: { limits: small, trouble: 0.1 } }],
+    ['over 12 partitions, never cut by time', { ...keyed, destination: { limits: { lingerMs: 1e9 } } }],
+    ['over 500 partitions', { ...keyed, partitions: 500, destination: { limits: { inFlight: 16, lingerMs: 1e9 } } }],
+    ['over 12 partitions, with a window of one span', { ...keyed, limits: { maxUnsettledRows: 50 } }],
+    [
+      'over 12 partitions in order of keys',
+      { ...keyed, order: 'key', destination: { limits: { inFlight: 6 }, trouble: 0.2 } },
+    ],
+    [
+      'in order of keys, with a sink that allows more',
+      { ...keyed, order: 'key', destination: { limits: { inFlightPerPartition: 3 }, trouble: 0.2 } },
+    ],
+    ['in total order', { chunks, spanRows: 50, order: 'total', destination: { limits: small, trouble: 0.2 } }],
+    [
+      'with dead letters',
+      { ...keyed, poison: 0.05, limits: { maxDeadLetters: 100 }, destination: { limits: small, partialTrouble: 0.1 } },
+    ],
+    [
+      'with dead letters of a sink that retries on its own',
+      { ...keyed, poison: 0.05, limits: { maxDeadLetters: 100 }, destination: { limits: small, retries: 'own' } },
+    ],
+    [
+      'in stable batches',
+      {
+        chunks,
+        spanRows: 50,
+        selectivity: 0.7,
+        destination: { stable: true, limits: { batchRows: 80 }, trouble: 0.1 },
+      },
+    ],
+    ['in stable batches smaller than a span', { chunks, spanRows: 50, destination: { stable: true, limits: small } }],
+    [
+      'in stable batches of a sparse table',
+      { chunks, spanRows: 50, selectivity: 0.05, destination: { stable: true, limits: small } },
+    ],
+    [
+      'in stable batches that the window cuts',
+      {
+        chunks,
+        spanRows: 50,
+        limits: { maxUnsettledRows: 120 },
+        destination: { stable: true, limits: { batchRows: 300 } },
+      },
+    ],
+    ['with one commit', { ...keyed, destination: { commits: 'plain', limits: small, trouble: 0.1 } }],
+    ['with commits every 100 rows', { ...keyed, destination: { commits: 'plain', limits: { commitRows: 100 } } }],
+    ['with commits every 50 ms', { ...keyed, destination: { commits: 'plain', limits: { ...small, commitMs: 50 } } }],
+    [
+      'with commits and a window of one span',
+      { ...keyed, limits: { maxUnsettledRows: 50 }, destination: { commits: 'plain', limits: { lingerMs: 1e9 } } },
+    ],
+    [
+      'with commits of dead letters',
+      {
+        ...keyed,
+        poison: 0.05,
+        limits: { maxDeadLetters: 100 },
+        destination: { commits: 'plain', limits: { commitRows: 100 } },
+      },
+    ],
+    [
+      'with a sink that keeps the checkpoints',
+      { ...keyed, destination: { commits: 'keeps', limits: { commitRows: 100 } } },
+    ],
+  ])('%s', async (_, world) => {
+    let crashed = 0
+    for (let seed = 1; seed <= SEEDS; seed++) {
+      const delivery = simulate(seed, world)
+      await delivery.live(4)
+      expect(delivery.faults, `seed ${seed}`).toEqual([])
+      crashed += delivery.attempts - 1
+    }
+    expect(crashed).toBeGreaterThan(5)
+  })
+})
+
+describe('while one partition hangs, the others go on as far as the window goes', () => {
+  test.each([12, 500])('of %i partitions', async partitions => {
+    const hangs = { partition: 0, untilMs: 60_000 }
+    const limits = { batchRows: 30, inFlight: 8, inFlightPerPartition: 1 }
+    const world = { chunks: [2_000, 2_000], spanRows: 50, partitions, destination: { hangs, limits } }
+    const delivery = simulate(1, { ...world, limits: { maxUnsettledRows: 1_000 } })
+    const work = delivery.start()
+
+    await delivery.time.run(work, 50_000, () => delivery.time.now > 50_000)
+    const others = [...delivery.table.selected.values()].filter(row => row.partition !== 0)
+    const received = others.filter(row => delivery.destination.received.has(row))
+    expect(delivery.rowsRead).toBe(1_000)
+    expect(received).toHaveLength(others.filter(row => row.chunk === 0 && row.row < 1_000).length)
+    expect(delivery.reports.length).toBeGreaterThan(450)
+
+    expect(await delivery.time.run(work, 50_000)).toBe('done')
+    delivery.checkEnd()
+    expect(delivery.faults).toEqual([])
+  })
+})
+
+test('sends a batch that is not full after lingerMs, also where other partitions keep filling', async () => {
+  const limits = { batchRows: 40, inFlight: 16, lingerMs: 50 }
+  const delivery = simulate(1, {
+    chunks: [3_000],
+    spanRows: 20,
+    partitions: 12,
+    destination: { limits, writeMs: 1 },
+    limits: { maxUnsettledRows: 2_000 },
+  })
+  delivery.reader = { readMs: 10 }
+  await delivery.live(0)
+  expect(delivery.faults).toEqual([])
+  expect(delivery.destination.longestWaitMs).toBeGreaterThan(30)
+  expect(delivery.destination.longestWaitMs).toBeLessThan(50 + 2 * 10)
+})
+
+test('never cuts stable batches by time', async () => {
+  const world = { chunks: [600], spanRows: 20, destination: { stable: true, limits: { batchRows: 100, lingerMs: 1 } } }
+  const delivery = simulate(1, { ...world, limits: { maxUnsettledRows: 500 } })
+  await delivery.live(0)
+  expect(delivery.faults).toEqual([])
+  expect(delivery.destination.names.size).toBe(6)
+})
+
+test.each<DestinationOptions>([{}, { commits: 'plain', limits: { commitRows: 100 } }])(
+  'reports every proof of the destination once: %o',
+  async destination => {
+    const delivery = simulate(1, { ...keyed, destination })
+    await delivery.live(0)
+    expect(delivery.destination.proofs.length).toBeGreaterThan(10)
+    expect(delivery.proof.map(({ first }) => first).toSorted()).toEqual(delivery.destination.proofs.toSorted())
+  },
+)
+
+describe('asked to stop, at any instant', () => {
+  const worlds: readonly (readonly [string, World])[] = [
+    ['without commits', { ...keyed, destination: { limits: small } }],
+    ['with commits', { ...keyed, destination: { commits: 'plain', limits: { ...small, commitRows: 150 } } }],
+  ]
+
+  test.each(worlds)('to drain, it settles what is in flight and goes on later, %s', async (_, world) => {
+    for (let seed = 1; seed <= SEEDS; seed++) {
+      const delivery = simulate(seed, world)
+      delivery.answers = { report: Math.floor(delivery.random() * 12), stop: 'drain' }
+      const result = await delivery.time.run(delivery.start(), 20_000)
+      const heard = Number.isFinite(delivery.stoppedAt)
+      expect(result, `seed ${seed}`).toBe(heard ? 'stopped' : 'done')
+      expect([delivery.destination.pending.length, delivery.destination.writing, delivery.destination.aborts]).toEqual([
+        0, 0, 0,
+      ])
+      expect(delivery.time.timers).toBe(0)
+      delivery.answers = undefined
+      await delivery.live(0)
+      expect(delivery.faults, `seed ${seed}`).toEqual([])
+    }
+  })
+
+  test.each(worlds)('to cancel, it settles what is in flight and commits nothing more, %s', async (_, world) => {
+    let aborts = 0
+    for (let seed = 1; seed <= SEEDS; seed++) {
+      const delivery = simulate(seed, world)
+      delivery.answers = { report: Math.floor(delivery.random() * 12), stop: 'cancel' }
+      const result = await delivery.time.run(delivery.start(), 20_000)
+      const { destination, stoppedAt, time } = delivery
+      expect(result, `seed ${seed}`).toBe(Number.isFinite(stoppedAt) ? 'stopped' : 'done')
+      expect(destination.committedAt).toBeLessThanOrEqual(stoppedAt)
+      expect([destination.pending.length, destination.writing, time.timers]).toEqual([0, 0, 0])
+      const whole = [...delivery.checkpoints.values()].filter(mark => mark.done).length === chunks.length
+      if (!whole) expect(destination.aborts, `seed ${seed}`).toBe(1)
+      aborts += destination.aborts
+      delivery.answers = undefined
+      await delivery.live(0)
+      expect(delivery.faults, `seed ${seed}`).toEqual([])
+    }
+    expect(aborts).toBeGreaterThan(0)
+  })
+})
+
+describe('fails with the first error, reports what had settled, and leaves nothing behind', () => {
+  const world: World = { ...keyed, destination: { limits: small } }
+
+  test('of a report', async () => {
+    for (let seed = 1; seed <= SEEDS; seed++) {
+      const delivery = simulate(seed, world)
+      const error = new StoreError('disk full')
+      delivery.answers = { report: Math.floor(delivery.random() * 4), error }
+      await expect(delivery.time.run(delivery.start(), 20_000)).rejects.toBe(error)
+      expect([delivery.time.timers, delivery.destination.aborts, delivery.readerClosed]).toEqual([0, 1, true])
+      await delivery.live(0)
+      expect(delivery.faults, `seed ${seed}`).toEqual([])
+    }
+  })
+
+  test('of the reading', async () => {
+    for (let seed = 1; seed <= SEEDS; seed++) {
+      const delivery = simulate(seed, world)
+      const error = new FormatError('file_corrupt', '0.parquet: damaged')
+      delivery.reader = { failsAt: { call: Math.floor(delivery.random() * 18), error } }
+      await expect(delivery.time.run(delivery.start(), 20_000)).rejects.toBe(error)
+      expect([delivery.time.timers, delivery.destination.aborts, delivery.readerClosed]).toEqual([0, 1, true])
+      delivery.reader = {}
+      await delivery.live(0)
+      expect(delivery.faults, `seed ${seed}`).toEqual([])
+    }
+  })
+
+  test.each([50, 200])('of a reader that loses rows, with a window of %i rows', async maxUnsettledRows => {
+    const delivery = simulate(1, { chunks: [100], spanRows: 50, selectivity: 0.5, limits: { maxUnsettledRows } })
+    delivery.reader = { losesRows: true }
+    const work = delivery.time.run(delivery.start(), 1_000)
+    await expect(work).rejects.toThrow('unit job/uid/0/0: rows were read that came in no batch')
+  })
+
+  test('of the destination', async () => {
+    const delivery = simulate(1, { ...world, limits: { deliveryDeadlineMs: 3_000 }, destination: { trouble: 1 } })
+    await expect(delivery.time.run(delivery.start(), 20_000)).rejects.toMatchObject({ code: 'destination_unavailable' })
+    expect([delivery.time.timers, delivery.destination.aborts]).toEqual([0, 1])
+    expect(delivery.faults).toEqual([])
+  })
+})
+
+describe('rows that are refused for good', () => {
+  test('fail the destination where no dead letters are allowed', async () => {
+    const delivery = simulate(1, { ...keyed, poison: 0.01 })
+    await expect(delivery.time.run(delivery.start(), 20_000)).rejects.toThrow(
+      'more than 0 rows were refused for good (maxDeadLetters): refused',
+    )
+    expect([delivery.deadLetters.size, delivery.faults]).toEqual([0, []])
+  })
+
+  test('over the limit stay unsettled, so that a retry with a higher one starts before them', async () => {
+    for (let seed = 1; seed <= SEEDS; seed++) {
+      const limits = { maxDeadLetters: 5 }
+      const delivery = simulate(seed, { ...keyed, poison: 0.05, limits, destination: { limits: small } })
+      await expect(delivery.time.run(delivery.start(), 20_000)).rejects.toMatchObject({ retryable: false })
+      expect(delivery.deadLetters.size).toBe(5)
+      const covered = [...delivery.checkpoints.values()].reduce((sum, mark) => sum + mark.deadLettered, 0)
+      expect(covered).toBeLessThanOrEqual(5)
+      limits.maxDeadLetters = 1_000
+      await delivery.live(0)
+      expect(delivery.faults, `seed ${seed}`).toEqual([])
+    }
+  })
+})
+
+describe('aborted, it ends within the grace', () => {
+  const reason = new Error('the process leaves')
+
+  /** Answers how long it took to end. */
+  async function abortAfter(ms: number, delivery: SimulatedDelivery): Promise<number> {
+    const work = delivery.start()
+    const { signal } = delivery.signal
+    void delivery.time.pause(ms).then(() => delivery.signal.abort(reason))
+    await expect(delivery.time.run(work, 20_000)).rejects.toBe(reason)
+    expect(getEventListeners(signal, 'abort')).toEqual([])
+    expect(delivery.faults).toEqual([])
+    return delivery.time.now - ms
+  }
+
+  test('at any instant, and goes on from what was reported', async () => {
+    for (let seed = 1; seed <= SEEDS; seed++) {
+      const delivery = simulate(seed, { ...keyed, destination: { limits: small, trouble: 0.1 } })
+      expect(await abortAfter(delivery.random() * 30, delivery)).toBeLessThan(100)
+      expect([delivery.time.timers, delivery.destination.aborts]).toEqual([0, 1])
+      await delivery.live(0)
+      expect(delivery.faults, `seed ${seed}`).toEqual([])
+    }
+  })
+
+  test('while reading hangs', async () => {
+    const delivery = simulate(1, { ...keyed, destination: { limits: small } })
+    delivery.reader = { hangsAt: { call: 5, heedsClose: true } }
+    expect(await abortAfter(10_000, delivery)).toBeLessThan(100)
+  })
+
+  test('while reading hangs that cannot even be closed', async () => {
+    const delivery = simulate(1, { ...keyed, destination: { limits: small } })
+    delivery.reader = { hangsAt: { call: 5, heedsClose: false } }
+    expect(await abortAfter(10_000, delivery)).toBeLessThan(ABORT_GRACE_MS + 100)
+  })
+
+  test('while writes hang', async () => {
+    const delivery = simulate(1, { ...keyed, destination: { limits: small, hangs: { untilMs: 1e9 } } })
+    expect(await abortAfter(10_000, delivery)).toBeLessThan(100)
+  })
+
+  test('while writes hang that ignore their signal, but gives them that long', async () => {
+    const hangs = { untilMs: 1e9, heedsSignal: false }
+    const delivery = simulate(1, { ...keyed, destination: { limits: small, hangs } })
+    const tookMs = await abortAfter(10_000, delivery)
+    expect(tookMs).toBeGreaterThanOrEqual(ABORT_GRACE_MS)
+    expect(tookMs).toBeLessThan(ABORT_GRACE_MS + 20)
+    expect(delivery.destination.aborts).toBe(1)
+  })
+
+  test('and counts what a write that ignores its signal still brings to an end', async () => {
+    const hangs = { untilMs: 12_000, heedsSignal: false }
+    const delivery = simulate(1, { chunks, spanRows: 50, destination: { limits: { batchRows: 50 }, hangs } })
+    expect(await abortAfter(10_000, delivery)).toBeLessThan(2_100)
+    expect(delivery.checkpoints.get(0)?.row).toBe(200)
+    await delivery.live(0)
+    expect([delivery.faults, delivery.destination.repeats]).toEqual([[], 0])
+  })
+
+  test('before it begins', async () => {
+    const delivery = simulate(1, keyed)
+    await expect(delivery.time.run(delivery.start(reason), 100)).rejects.toBe(reason)
+    expect([delivery.time.timers, delivery.destination.aborts, delivery.rowsRead]).toEqual([0, 0, 0])
+  })
+
+  test.each([
+    ['begin', 0],
+    ['commit', 1],
+  ] as const)('while %s hangs', async (neverEnds, aborts) => {
+    const delivery = simulate(1, { ...keyed, destination: { commits: 'plain', limits: small, neverEnds } })
+    const tookMs = await abortAfter(10_000, delivery)
+    expect(tookMs).toBeGreaterThanOrEqual(ABORT_GRACE_MS)
+    expect(tookMs).toBeLessThan(ABORT_GRACE_MS + 20)
+    expect(delivery.destination.aborts).toBe(aborts)
+  })
+})

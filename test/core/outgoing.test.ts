@@ -1,0 +1,95 @@
+import { describe, expect, test } from 'vitest'
+import { addChecksums, rowChecksum, ZERO_CHECKSUM } from '../../src/columnar/checksum.ts'
+import type { Encoding, FilledBatch } from '../../src/columnar/read-plan.ts'
+import { deadLettersOf, outcomesOf, toMessage } from '../../src/core/outgoing.ts'
+import { fakeBatch, fakeRows, fakeUnit } from './fake-batch.ts'
+
+const ENCODINGS: readonly Encoding[] = [{ kind: 'rows' }, { kind: 'ndjson' }, { kind: 'json-array' }]
+
+function sumOf(...rows: number[]): string {
+  return rows.map(row => rowChecksum(Buffer.from(`{"row":${row}}`))).reduce(addChecksums, ZERO_CHECKSUM)
+}
+
+describe('a message', () => {
+  test('has the bytes and the spans of the batch as they are', () => {
+    const filled = fakeBatch(fakeRows(10, 4), { kind: 'ndjson' }, 5)
+    const message = toMessage(fakeUnit(), filled)
+    expect(message).toEqual({
+      unit: 'job/uid/0/0',
+      name: `job-0-0.0-0.9-${filled.rowsHash}`,
+      rows: 10,
+      bytes: filled.bytes,
+      ends: filled.ends,
+      partition: 5,
+      spans: [
+        { chunk: 0, row: 0, first: 0, rows: 4 },
+        { chunk: 0, row: 4, first: 0, rows: 4 },
+        { chunk: 0, row: 8, first: 0, rows: 2 },
+      ],
+    })
+    expect(message.bytes).toBe(filled.bytes)
+  })
+
+  test('is named by job, delivery, first and last row, and the hash of all', () => {
+    const rows = [...fakeRows(9).slice(7), ...fakeRows(3).map(row => ({ ...row, chunk: 4 }))]
+    const filled: FilledBatch = { ...fakeBatch(rows), rowsHash: '0123abcd' }
+    expect(toMessage(fakeUnit({ jobId: 'job-7', delivery: 2 }), filled).name).toBe('job-7-2-0.7-4.2-0123abcd')
+  })
+
+  test('has ids and columns where the batch has them', () => {
+    const ids = { bytes: new Uint8Array(1), ends: Uint32Array.of(1), nulls: Uint8Array.of(0) }
+    const message = toMessage(fakeUnit(), { ...fakeBatch(fakeRows(1)), ids, columns: { key: ids } })
+    expect([message.ids, message.columns]).toEqual([ids, { key: ids }])
+    expect('partition' in message).toBe(false)
+  })
+})
+
+describe.each(ENCODINGS)('a settled write of $kind', encoding => {
+  const filled = fakeBatch(fakeRows(10, 4), encoding)
+  const message = toMessage(fakeUnit(), filled)
+  const refused = new Map<number, unknown>([
+    [9, 'too large'],
+    [2, new Error('no such column')],
+    [8, new Error('no such column')],
+  ])
+
+  test('delivers the rows of each span', () => {
+    const outcomes = outcomesOf(filled, message, encoding, new Map())
+    expect(outcomes.map(([piece]) => piece)).toEqual(filled.pieces)
+    expect(outcomes.map(([, outcome]) => outcome)).toEqual([
+      { delivered: 4, deadLettered: 0, bytes: 4 * 9, checksum: sumOf(0, 1, 2, 3) },
+      { delivered: 4, deadLettered: 0, bytes: 4 * 9, checksum: sumOf(4, 5, 6, 7) },
+      { delivered: 2, deadLettered: 0, bytes: 2 * 9, checksum: sumOf(8, 9) },
+    ])
+  })
+
+  test('takes refused rows out of the tallies of their spans', () => {
+    const outcomes = outcomesOf(filled, message, encoding, refused)
+    expect(outcomes.map(([, outcome]) => outcome)).toEqual([
+      { delivered: 3, deadLettered: 1, bytes: 3 * 9, checksum: sumOf(0, 1, 3) },
+      { delivered: 4, deadLettered: 0, bytes: 4 * 9, checksum: sumOf(4, 5, 6, 7) },
+      { delivered: 0, deadLettered: 2, bytes: 0, checksum: ZERO_CHECKSUM },
+    ])
+  })
+
+  test('makes dead letters of refused rows, in staged order and without framing', () => {
+    expect(deadLettersOf(message, filled, encoding, refused)).toEqual([
+      { chunk: 0, row: 2, payload: '{"row":2}', key: null, cause: 'no such column' },
+      { chunk: 0, row: 8, payload: '{"row":8}', key: null, cause: 'no such column' },
+      { chunk: 0, row: 9, payload: '{"row":9}', key: null, cause: 'too large' },
+    ])
+  })
+})
+
+test('a dead letter has the chunk of its own span', () => {
+  const rows = [...fakeRows(9).slice(7), ...fakeRows(3).map(row => ({ ...row, chunk: 4 }))]
+  const filled = fakeBatch(rows)
+  const refused = new Map([0, 1, 2, 4].map(position => [position, new Error('refused')]))
+  const letters = deadLettersOf(toMessage(fakeUnit(), filled), filled, { kind: 'rows' }, refused)
+  expect(letters.map(({ chunk, row }) => [chunk, row])).toEqual([
+    [0, 7],
+    [0, 8],
+    [4, 0],
+    [4, 2],
+  ])
+})
