@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { loadDriver } from '../../core/driver.ts'
 import { quoteIdentifier, quoteLiteral } from '../../sources/sql.ts'
 import { formatCount } from '../format.ts'
-import { TOPIC } from './run.ts'
+import { TOPIC } from './sample.ts'
 
 /**
  * Counts the rows of a query and of the files, and sums a hash of every row of both: DuckDB's own hash over the typed values,
