@@ -110,7 +110,7 @@ export function formatClock(seconds: number, nanos: number): string {
 }
 
 /** `.fff`, `.ffffff`, `.fffffffff`, or nothing: the fewest digits that lose nothing. */
-export function formatFraction(nanos: number): string {
+function formatFraction(nanos: number): string {
   if (nanos === 0) return ''
   const digits = String(nanos).padStart(9, '0')
   return `.${digits.endsWith('000000') ? digits.slice(0, 3) : digits.endsWith('000') ? digits.slice(0, 6) : digits}`

@@ -111,6 +111,7 @@ export interface Piece {
   /** Position of the piece's first row among the span's rows for this batch's partition. */
   readonly first: number
   readonly rows: number
+  /** Of the payload, without framing. */
   readonly bytes: number
   /** Sum modulo 2^64 of the rows' checksums (`checksum.ts`), 16 hex digits. */
   readonly checksum: string

@@ -6,7 +6,7 @@ import type { Checkpoint, Encoding, MessageBatch, Sink, SinkSession, TextColumn,
 
 const SPAN_ROWS = 8_192
 
-export const TEST_SCHEMA: TableSchema = {
+const TEST_SCHEMA: TableSchema = {
   table: 'millrace.test_rows',
   columns: [
     { name: 'id', type: { kind: 'integer', bits: 64, signed: true }, native: 'BIGINT', nullable: false },

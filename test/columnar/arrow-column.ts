@@ -122,7 +122,7 @@ export function maps(key: Kind, value: Kind): Kind {
 }
 
 /** Unions have no NULLs of their own: a NULL is one of the first member. Type ids are not the positions of the members. */
-export function unions(dense: boolean, ...members: readonly Kind[]): Kind {
+function unions(dense: boolean, ...members: readonly Kind[]): Kind {
   const ids = members.map((_, i) => 5 + i * 3)
   const fields = members.map((member, i) => item(member, `m${i}`))
   const type = dense ? new DenseUnion(ids, fields) : new SparseUnion(ids, fields)
