@@ -1,5 +1,5 @@
 /** Batches as the engine hands them to a sink, built by hand. */
-import { type MessageBatch, rowBytes, type TextColumn } from '../../src/sinks/sink.ts'
+import type { MessageBatch, TextColumn } from '../../src/sinks/sink.ts'
 
 export interface BatchParts {
   readonly unit?: string
@@ -29,11 +29,6 @@ export function batchOf(rows: readonly string[], parts: BatchParts = {}): Messag
       ? {}
       : { columns: Object.fromEntries(Object.entries(columns).map(([name, values]) => [name, textColumn(values)])) }),
   }
-}
-
-/** The rows of a batch, read back. */
-export function rowsOf(batch: MessageBatch): string[] {
-  return Array.from({ length: batch.rows }, (_, index) => Buffer.from(rowBytes(batch, index)).toString())
 }
 
 function textColumn(values: readonly (string | null)[]): TextColumn {
