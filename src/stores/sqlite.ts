@@ -122,7 +122,7 @@ async function list(connection: Connection, query: ListQuery): Promise<readonly 
   return records
 }
 
-/** What does not fit into one message; nothing is held open between pages. */
+/** What does not fit into one message. Nothing is held open between pages: an open statement keeps its snapshot, and the next write would fail. */
 async function* pagesOf<T>(nextPage: (last: T | undefined) => Promise<Page<T>>): AsyncGenerator<readonly T[]> {
   let page: Page<T> | undefined
   do {

@@ -227,13 +227,15 @@ const chunkCounts: readonly StoreCase[] = [
       assert.equal(await chunksLeft(store, owned.jobId), 3)
       await store.setDestination(owned.lease, HOOK.uid, { state: 'failed' })
       assert.equal(await chunksLeft(store, owned.jobId), 2)
-      await hook.settle([3, 10, true])
-      assert.equal(await chunksLeft(store, owned.jobId), 2, 'a failed destination settled a chunk')
-      assert.equal((await destinationOf(store, owned.jobId, HOOK)).chunksDone, 3, 'its checkpoints are still stored')
+      await hook.settle([0, 10, true], [3, 10, true])
+      assert.equal(await chunksLeft(store, owned.jobId), 2, 'a failed destination settled chunks')
+      assert.equal((await destinationOf(store, owned.jobId, HOOK)).chunksDone, 4, 'its checkpoints are still stored')
       await kafka.settle([3, 10, true])
       assert.equal(await chunksLeft(store, owned.jobId), 1)
       await store.setDestination(owned.lease, KAFKA.uid, { state: 'failed' })
       assert.equal(await chunksLeft(store, owned.jobId), 0, 'nobody is left to settle anything')
+      await kafka.settle([2, 10, true])
+      assert.equal(await chunksLeft(store, owned.jobId), 0)
     },
   ],
 

@@ -100,6 +100,17 @@ describe('sqliteStore', () => {
     await store.close()
   })
 
+  it('shares its file: what several stores write at the same time is all stored', async () => {
+    const path = `${temporaryFolder()}/jobs.sqlite`
+    const stores = [sqliteStore({ path }), sqliteStore({ path })]
+    const owned = await Promise.all(stores.map(store => ownedJob(store)))
+    await Promise.all(
+      stores.flatMap((store, index) => Array.from({ length: 200 }, () => store.beat(owned[index]!.lease))),
+    )
+    for (const { jobId } of owned) expect((await stores[0]!.get(jobId))?.beat).toBe(201)
+    await Promise.all(stores.map(store => store.close()))
+  })
+
   it('opens a new file from many stores at once', async () => {
     const path = `${temporaryFolder()}/jobs.sqlite`
     const stores = Array.from({ length: 6 }, () => sqliteStore({ path }))

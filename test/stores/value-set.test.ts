@@ -25,7 +25,7 @@ it('every store gives any set the same name, that of its sorted netstrings', asy
         expect(new Set(await read(store, ref))).toEqual(members)
       }
     }),
-    { numRuns: 20 },
+    { numRuns: 10 },
   )
   for (const store of stores) await store.close()
 })

@@ -78,13 +78,13 @@ export function ownershipCalls(db: Database) {
   }
 }
 
-export interface OwnedJob {
+interface OwnedJob {
   readonly status: JobStatus
   readonly wishes: Wishes
   readonly numChunks: number | null
 }
 
-export function ownedJob(db: Database, { jobId, epoch }: Lease): OwnedJob {
+function ownedJob(db: Database, { jobId, epoch }: Lease): OwnedJob {
   const job = db.get<Omit<OwnedJob, 'wishes'> & { wishes: string }>(
     'SELECT status, wishes, num_chunks AS numChunks FROM jobs WHERE job_id = $jobId AND epoch = $epoch',
     { jobId, epoch },

@@ -29,8 +29,9 @@ const COMMANDS = {
     say('created')
   },
 
-  /** Waits for nothing: the call alone must keep the process alive. */
-  busy() {
+  /** Does not wait for its last call: that alone must keep the process alive, now that the thread has started. */
+  async busy() {
+    await store.unfinished()
     void store.create(testJob()).then(() => say('created'))
   },
 
