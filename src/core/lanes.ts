@@ -129,7 +129,7 @@ class Lane {
         closed.reject(new MillraceError('cancelled', 'the reading was ended'))
         if (!this.#open.delete(id)) return
         if (!this.dead) await this.#rpc.call('close', [id]).catch(() => {})
-        if (this.#open.size === 0) this.#worker.unref()
+        if (this.#open.size === 0 && !this.dead) this.#worker.unref()
       },
     }
   }
@@ -137,6 +137,8 @@ class Lane {
   async end(error: unknown): Promise<void> {
     this.dead = true
     this.#rpc.fail(error)
+    // or the process might end while this is waited for
+    this.#worker.ref()
     await this.#worker.terminate()
   }
 
