@@ -1,3 +1,4 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { getEventListeners } from 'node:events'
 import { afterEach, describe, expect, test } from 'vitest'
 import { ABORT_GRACE_MS } from '../../src/core/ending.ts'
@@ -50,6 +51,14 @@ describe('after crashes at random instants no row is lost, few come twice, and e
     [
       'in order of keys, with a sink that allows more',
       { ...keyed, order: 'key', destination: { limits: { inFlightPerPartition: 3 }, trouble: 0.2 } },
+    ],
+    [
+      'in order of keys, with a sink that retries on its own',
+      {
+        ...keyed,
+        order: 'key',
+        destination: { retries: 'own', limits: { ...small, inFlight: 16, inFlightPerPartition: 5 } },
+      },
     ],
     ['in total order', { chunks, spanRows: 50, order: 'total', destination: { limits: small, trouble: 0.2 } }],
     [
@@ -170,6 +179,35 @@ test.each<DestinationOptions>([{}, { commits: 'plain', limits: { commitRows: 100
   },
 )
 
+test('reports beside the writing, and not only every checkpointMs, when the window is half full', async () => {
+  const limits = { checkpointMs: 1e6, maxUnsettledRows: 400 }
+  const delivery = simulate(1, { chunks: [4_000], spanRows: 50, limits, destination: { limits: { batchRows: 50 } } })
+  await delivery.live(0)
+  expect(delivery.faults).toEqual([])
+  expect(delivery.reportsBeside).toBeGreaterThan(10)
+})
+
+test('tells the diagnostics channel how each attempt begins and ends, and what goes wrong in closing it', async () => {
+  const messages: unknown[] = []
+  const listen = (message: unknown): void => void messages.push(message)
+  for (const name of ['unit', 'warning']) subscribe(`millrace:${name}`, listen)
+  const delivery = simulate(1, { ...keyed, destination: { limits: small, failsToAbort: true } })
+  const error = new FormatError('file_corrupt', '0.parquet: damaged')
+  delivery.reader = { failsAt: { call: 3, error } }
+  await expect(delivery.time.run(delivery.start(), 20_000)).rejects.toBe(error)
+  delivery.reader = {}
+  await delivery.live(0)
+  for (const name of ['unit', 'warning']) unsubscribe(`millrace:${name}`, listen)
+  const unit = 'job/uid/0/0'
+  expect(messages).toEqual([
+    { unit, attempt: 1, event: 'started' },
+    { message: `unit ${unit} did not end cleanly`, error: new Error('not aborted') },
+    { unit, attempt: 1, event: 'failed', error },
+    { unit, attempt: 2, event: 'started' },
+    { unit, attempt: 2, event: 'done' },
+  ])
+})
+
 describe('asked to stop, at any instant', () => {
   const worlds: readonly (readonly [string, World])[] = [
     ['without commits', { ...keyed, destination: { limits: small } }],
@@ -183,10 +221,10 @@ describe('asked to stop, at any instant', () => {
       const result = await delivery.time.run(delivery.start(), 20_000)
       const heard = Number.isFinite(delivery.stoppedAt)
       expect(result, `seed ${seed}`).toBe(heard ? 'stopped' : 'done')
-      expect([delivery.destination.pending.length, delivery.destination.writing, delivery.destination.aborts]).toEqual([
-        0, 0, 0,
-      ])
-      expect(delivery.time.timers).toBe(0)
+      const { destination, time, stoppedAt } = delivery
+      expect([destination.pending.length, destination.writing, destination.aborts, time.timers]).toEqual([0, 0, 0, 0])
+      if (!destination.commits) expect(destination.wroteAt).toBeLessThanOrEqual(stoppedAt)
+      expect(delivery.readerClosed).toBe(true)
       delivery.answers = undefined
       await delivery.live(0)
       expect(delivery.faults, `seed ${seed}`).toEqual([])
@@ -201,7 +239,7 @@ describe('asked to stop, at any instant', () => {
       const result = await delivery.time.run(delivery.start(), 20_000)
       const { destination, stoppedAt, time } = delivery
       expect(result, `seed ${seed}`).toBe(Number.isFinite(stoppedAt) ? 'stopped' : 'done')
-      expect(destination.committedAt).toBeLessThanOrEqual(stoppedAt)
+      expect(Math.max(destination.committedAt, destination.wroteAt)).toBeLessThanOrEqual(stoppedAt)
       expect([destination.pending.length, destination.writing, time.timers]).toEqual([0, 0, 0])
       const whole = [...delivery.checkpoints.values()].filter(mark => mark.done).length === chunks.length
       if (!whole) expect(destination.aborts, `seed ${seed}`).toBe(1)

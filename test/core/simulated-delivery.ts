@@ -37,6 +37,8 @@ export class SimulatedDelivery {
   reader: ReaderBehaviour = {}
   /** What the report with this number (from 0) fails with, or it and all after it are answered with. */
   answers: { readonly report: number; readonly stop?: 'drain' | 'cancel'; readonly error?: Error } | undefined
+  /** Reports with news that were made while the destination was writing. */
+  reportsBeside = 0
   stoppedAt = Number.POSITIVE_INFINITY
   unit: Unit = fakeUnit()
   signal = new AbortController()
@@ -131,6 +133,7 @@ export class SimulatedDelivery {
       if (!there) this.#fault(`row ${row.row} of chunk ${row.chunk} was lost`)
       if (row.poison && this.destination.received.has(row)) this.#fault('a refused row was delivered')
     }
+    if (!this.readerClosed) this.#fault('the reading was not closed')
     if (this.time.timers > 0) this.#fault(`${this.time.timers} timers were left behind`)
   }
 
@@ -163,6 +166,7 @@ export class SimulatedDelivery {
       this.#fault(`no report for ${this.time.now - this.#reportedAt} ms`)
     if (JSON.stringify(JSON.parse(JSON.stringify(report))) !== JSON.stringify(report))
       this.#fault('a report is not plain data')
+    if (report.checkpoints.length > 0 && this.destination.writing > 0) this.reportsBeside++
     this.#reporting = true
     this.#reportedAt = this.time.now
     const number = this.reports.push(report) - 1

@@ -17,6 +17,7 @@ export interface DestinationOptions {
   /** Writes of this partition (or of all) do not end before the instant. */
   readonly hangs?: { readonly partition?: number; readonly untilMs: number; readonly heedsSignal?: boolean }
   readonly neverEnds?: 'begin' | 'commit'
+  readonly failsToAbort?: boolean
   /** Share of the writes that fail as a whole. Default 0. */
   readonly trouble?: number
   /** Share of the writes that fail in part. Default 0. */
@@ -36,6 +37,8 @@ export class SimulatedDestination {
   largestCommit = 0
   commits = 0
   committedAt = 0
+  /** When the last write began. */
+  wroteAt = 0
   /** Longest time between the reading of a row and a write of it. */
   longestWaitMs = 0
   aborts = 0
@@ -95,6 +98,7 @@ export class SimulatedDestination {
       abort: async () => {
         this.aborts++
         this.pending = []
+        if (this.#options.failsToAbort) throw new Error('not aborted')
       },
       close: async () => {},
     }
@@ -103,9 +107,12 @@ export class SimulatedDestination {
   async #write(batch: MessageBatch, given: AbortSignal): Promise<{ partition: number; first: string; last: string }[]> {
     const { partition } = batch
     const signal = this.#options.hangs?.heedsSignal === false ? undefined : given
+    this.wroteAt = this.#time.now
     this.#count(partition, 1)
     try {
       const rows = this.#rowsOf(batch)
+      // a client that retries on its own keeps the order in which it was called
+      if (this.#ordered && this.#options.retries === 'own') for (const row of rows) this.#checkOrder(row)
       await this.#time.dawdle(this.#options.writeMs ?? 20, signal)
       await this.#hang(partition, signal)
       const { good, error } = this.#judge(rows)
@@ -192,14 +199,15 @@ export class SimulatedDestination {
 
   #take(row: TableRow): void {
     this.written++
-    if (this.#ordered) {
-      const place = `${row.partition}/${row.chunk}`
-      if ((this.#last.get(place) ?? -1) >= row.row)
-        this.#fault(`row ${row.row} of chunk ${row.chunk} came out of order`)
-      this.#last.set(place, row.row)
-    }
+    if (this.#ordered && this.#options.retries !== 'own') this.#checkOrder(row)
     if (this.#options.commits) this.pending.push(row)
     else this.#receive(row)
+  }
+
+  #checkOrder(row: TableRow): void {
+    const place = `${row.partition}/${row.chunk}`
+    if ((this.#last.get(place) ?? -1) >= row.row) this.#fault(`row ${row.row} of chunk ${row.chunk} came out of order`)
+    this.#last.set(place, row.row)
   }
 
   #receive(row: TableRow): void {
