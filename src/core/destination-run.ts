@@ -4,8 +4,9 @@ import type { DestinationRecord, Manifest, Wishes } from '../stores/store.ts'
 import { publish } from './diagnostics.ts'
 import { asMillraceError, MillraceError } from './errors.ts'
 import type { OwnedJob } from './job-run.ts'
+import type { Destination } from './options.ts'
 import type { Delivery } from './runner.ts'
-import type { Checkpoint, ReportAnswer, Unit, UnitReport } from './unit.ts'
+import type { Checkpoint, ReportAnswer, Unit, UnitLimits, UnitReport } from './unit.ts'
 
 export interface Control {
   /** Ends the delivery in a hurry. */
@@ -133,7 +134,7 @@ function deliveryOf(
       ...(manifest.residual ? { predicate: manifest.residual } : {}),
       spanRows: manifest.spanRows,
       order: delivery.order,
-      limits: { ...delivery, rowGroupBudgetBytes: settings.rowGroupBudgetBytes },
+      limits: limitsOf(delivery, settings.rowGroupBudgetBytes),
     }
   }
 
@@ -163,6 +164,17 @@ function deliveryOf(
         ),
       report,
     },
+  }
+}
+
+/** What a destination may have unsettled is shared out evenly among the units under way. */
+function limitsOf(delivery: Destination['delivery'], rowGroupBudgetBytes: number): UnitLimits {
+  const { unitsInFlight, maxUnsettledRows, maxUnsettledBytes } = delivery
+  return {
+    ...delivery,
+    maxUnsettledRows: Math.floor(maxUnsettledRows / unitsInFlight),
+    maxUnsettledBytes: Math.ceil(maxUnsettledBytes / unitsInFlight),
+    rowGroupBudgetBytes,
   }
 }
 

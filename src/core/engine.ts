@@ -47,9 +47,12 @@ export interface SinkRegistration extends DeliveryOptions {
 export interface DeliveryOptions {
   /** Default `none`. */
   readonly order?: Order
-  /** Rows sent but not yet covered by a stored checkpoint: the bound on memory, and on what a crash sends twice. Default 200,000. */
+  /**
+   * Rows sent but not yet covered by a stored checkpoint: the bound on memory, and on what a crash sends twice. Shared out
+   * among the units under way. Default 200,000.
+   */
   readonly maxUnsettledRows?: number
-  /** The same in payload bytes. Default 64 MiB. A span more is possible, since its size is not known before it is read. */
+  /** The same in payload bytes. Default 64 MiB. A span more per unit is possible, since its size is not known before it is read. */
   readonly maxUnsettledBytes?: number
   /** How many rows may be refused for good before the destination fails. Default 0. */
   readonly maxDeadLetters?: number

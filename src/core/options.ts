@@ -2,6 +2,7 @@
 import type { Sink } from '../sinks/sink.ts'
 import type { DeliveryOptions, EngineOptions, SinkRegistration } from './engine.ts'
 import { ConfigError, type Problem } from './errors.ts'
+import { MOST_SPAN_ROWS } from './plan.ts'
 
 export interface Destination {
   readonly sink: Sink
@@ -28,9 +29,6 @@ const DELIVERY: Required<DeliveryOptions> = {
   checkpointMs: 500,
   deliveryDeadlineMs: 300_000,
 }
-
-/** A full span must always fit. */
-const LEAST_UNSETTLED_ROWS = 8_192
 
 /** Throws a `ConfigError` that lists every problem. */
 export function resolveOptions(options: EngineOptions): Settings {
@@ -70,18 +68,18 @@ function isRegistration(entry: Sink | SinkRegistration): entry is SinkRegistrati
 }
 
 function resolveDelivery(options: DeliveryOptions, path: string, problems: Problem[]): Required<DeliveryOptions> {
-  const delivery = { ...DELIVERY, ...options }
+  const delivery = { ...DELIVERY, ...options, ...(options.order === 'total' ? { unitsInFlight: 1 } : {}) }
   const { order, maxDeadLetters, ...positive } = delivery
   checkNumbers(path, { ...positive, maxDeadLetters: maxDeadLetters + 1 }, problems)
   if (!['none', 'key', 'total'].includes(order))
     problems.push({ path: `${path}order`, message: 'must be none, key or total' })
-  if (delivery.maxUnsettledRows < LEAST_UNSETTLED_ROWS) {
-    problems.push({
-      path: `${path}maxUnsettledRows`,
-      message: `must be at least ${LEAST_UNSETTLED_ROWS}, the rows of a span`,
-    })
+  // each unit under way must have room for a full span
+  const leastRows = MOST_SPAN_ROWS * delivery.unitsInFlight
+  if (delivery.maxUnsettledRows < leastRows) {
+    const message = `must be at least ${leastRows}: a span of ${MOST_SPAN_ROWS} rows for each of the unitsInFlight`
+    problems.push({ path: `${path}maxUnsettledRows`, message })
   }
-  return order === 'total' ? { ...delivery, unitsInFlight: 1 } : delivery
+  return delivery
 }
 
 function checkNumbers(path: string, numbers: Readonly<Record<string, number>>, problems: Problem[]): void {

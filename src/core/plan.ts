@@ -22,7 +22,7 @@ export function planUnits(files: readonly StagedFile[], unitBytes: number): read
   return units
 }
 
-const MOST_SPAN_ROWS = 8_192
+export const MOST_SPAN_ROWS = 8_192
 const FEWEST_SPAN_ROWS = 64
 /** Of the staged, compressed bytes of a span; as JSON they come to several times as much. */
 const SPAN_BYTES = 4 << 20

@@ -356,7 +356,10 @@ test('every wrong option is told at once', () => {
       code: 'invalid_config',
       problems: [
         { path: 'sinks[1]', message: 'memory/out is registered twice' },
-        { path: 'sinks[1].maxUnsettledRows', message: 'must be at least 8192, the rows of a span' },
+        {
+          path: 'sinks[1].maxUnsettledRows',
+          message: 'must be at least 16384: a span of 8192 rows for each of the unitsInFlight',
+        },
         { path: 'leaseMs', message: 'must be a whole number, and large enough' },
         { path: 'lanes', message: 'must be a whole number, and large enough' },
       ],
