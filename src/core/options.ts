@@ -20,7 +20,9 @@ export interface Settings {
 
 const MEBIBYTE = 1 << 20
 
-const DELIVERY: Required<DeliveryOptions> = {
+export const ROW_GROUP_BUDGET_BYTES: number = 256 * MEBIBYTE
+
+export const DELIVERY_DEFAULTS: Required<DeliveryOptions> = {
   order: 'none',
   maxUnsettledRows: 200_000,
   maxUnsettledBytes: 64 * MEBIBYTE,
@@ -36,7 +38,7 @@ export function resolveOptions(options: EngineOptions): Settings {
   const settings = {
     destinations: resolveDestinations(options, problems),
     stagedFileBytes: options.stagedFileBytes ?? 32 * MEBIBYTE,
-    rowGroupBudgetBytes: options.rowGroupBudgetBytes ?? 256 * MEBIBYTE,
+    rowGroupBudgetBytes: options.rowGroupBudgetBytes ?? ROW_GROUP_BUDGET_BYTES,
     leaseMs: options.leaseMs ?? 30_000,
     cancelGraceMs: options.cancelGraceMs ?? 10_000,
   }
@@ -68,7 +70,7 @@ function isRegistration(entry: Sink | SinkRegistration): entry is SinkRegistrati
 }
 
 function resolveDelivery(options: DeliveryOptions, path: string, problems: Problem[]): Required<DeliveryOptions> {
-  const delivery = { ...DELIVERY, ...options, ...(options.order === 'total' ? { unitsInFlight: 1 } : {}) }
+  const delivery = { ...DELIVERY_DEFAULTS, ...options, ...(options.order === 'total' ? { unitsInFlight: 1 } : {}) }
   const { order, maxDeadLetters, ...positive } = delivery
   checkNumbers(path, { ...positive, maxDeadLetters: maxDeadLetters + 1 }, problems)
   if (!['none', 'key', 'total'].includes(order))

@@ -47,7 +47,7 @@ export function planReading(unit: Unit, session: SinkSession, from: readonly Che
       .map(({ chunk, file }) => ({
         chunk,
         name: file.name,
-        format: file.format ?? formatOf(file.name),
+        format: formatOf(file),
         bytes: file.bytes,
         fromRow: marks.get(chunk)?.row ?? 0,
       })),
@@ -64,7 +64,8 @@ export function planReading(unit: Unit, session: SinkSession, from: readonly Che
   }
 }
 
-function formatOf(name: string): ReadPlan['chunks'][number]['format'] {
+export function formatOf({ name, format }: StagedFile): NonNullable<StagedFile['format']> {
+  if (format !== undefined) return format
   if (name.endsWith('.arrow')) return 'arrow-file'
   return name.endsWith('.arrows') ? 'arrow-stream' : 'parquet'
 }

@@ -16,6 +16,7 @@ import type { StagedFile } from '../sources/source.ts'
 import { writeBatch } from './attempts.ts'
 import { DeliveryError } from './errors.ts'
 import { createLanes } from './lanes.ts'
+import { DELIVERY_DEFAULTS, ROW_GROUP_BUDGET_BYTES } from './options.ts'
 import { toMessage } from './outgoing.ts'
 import { planReading, planSpanRows } from './plan.ts'
 import type { Unit } from './unit.ts'
@@ -36,14 +37,7 @@ export function streamUnit({ files, ...overrides }: { readonly files: readonly S
     from: [],
     spanRows: planSpanRows(files),
     order: 'none',
-    limits: {
-      maxUnsettledRows: 200_000,
-      maxUnsettledBytes: 64 << 20,
-      maxDeadLetters: 0,
-      checkpointMs: 500,
-      deliveryDeadlineMs: 300_000,
-      rowGroupBudgetBytes: 256 << 20,
-    },
+    limits: { ...DELIVERY_DEFAULTS, rowGroupBudgetBytes: ROW_GROUP_BUDGET_BYTES },
     ...overrides,
   }
 }

@@ -2,7 +2,8 @@
 import { randomUUID } from 'node:crypto'
 import type { ReadPlan } from '../columnar/read-plan.ts'
 import { openUnitReader } from '../columnar/reader.ts'
-import type { Source, Staged, StagedFile, StageFilter, StageRequest } from '../sources/source.ts'
+import { formatOf } from '../core/plan.ts'
+import type { Source, Staged, StageFilter, StageRequest } from '../sources/source.ts'
 
 /** What a test asks for; the rest is filled in. Default: every row that has a time, unsorted, 32 MiB a file. */
 export interface StageChoice {
@@ -75,7 +76,7 @@ function readPlan({ files, residual }: Staged): ReadPlan {
     chunks: files.map((file, chunk) => ({
       chunk,
       name: file.name,
-      format: file.format ?? formatOf(file),
+      format: formatOf(file),
       bytes: file.bytes,
       fromRow: 0,
     })),
@@ -88,9 +89,4 @@ function readPlan({ files, residual }: Staged): ReadPlan {
     rowGroupBudgetBytes: 256 << 20,
     checksums: false,
   }
-}
-
-function formatOf({ name }: StagedFile): 'parquet' | 'arrow-file' | 'arrow-stream' {
-  if (name.endsWith('.arrow')) return 'arrow-file'
-  return name.endsWith('.arrows') ? 'arrow-stream' : 'parquet'
 }
