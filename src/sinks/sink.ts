@@ -115,7 +115,7 @@ export interface SinkSession {
 export interface SinkLimits {
   /** Writes at the same time, per unit. Default 4. */
   readonly inFlight?: number
-  /** Of those, per partition. Default: `inFlight`, or 1 where `order` is `key` and the engine retries. */
+  /** Of those, per partition. Default: `inFlight`. Always 1 where there is an `order` and the engine retries. */
   readonly inFlightPerPartition?: number
   /** Most rows of a batch. Default 10,000. */
   readonly batchRows?: number
