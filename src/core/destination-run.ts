@@ -1,10 +1,11 @@
 /** The second half of a job, for one of its destinations: every unit is delivered, or the destination fails. */
-import type { SinkSession } from '../sinks/sink.ts'
+import type { SinkContext, SinkSession } from '../sinks/sink.ts'
 import type { DestinationRecord, Manifest, Wishes } from '../stores/store.ts'
 import { publish } from './diagnostics.ts'
 import { asMillraceError, MillraceError } from './errors.ts'
 import type { OwnedJob } from './job-run.ts'
 import type { Destination } from './options.ts'
+import { storedValues } from './resolve.ts'
 import type { Delivery } from './runner.ts'
 import type { Checkpoint, ReportAnswer, Unit, UnitLimits, UnitReport } from './unit.ts'
 
@@ -50,20 +51,22 @@ export async function deliverTo(
   }
 }
 
-/** The session of a sink for one destination of a job; a probe's is to be closed at once. */
-export function openSession(
-  { record, resolved, lease, surroundings }: OwnedJob,
+/**
+ * The session of a sink for one destination of a job; a probe's is to be closed at once. Rejects when `signal` aborts, whether or
+ * not the sink heeds that; a session that it opens after all is closed.
+ */
+export async function openSession(
+  { record, lease, surroundings }: OwnedJob,
   { type, name, uid, saved }: DestinationRecord,
-  probe: boolean,
-  signal: AbortSignal,
+  { schema, probe, signal }: Pick<SinkContext, 'schema' | 'probe' | 'signal'>,
 ): Promise<SinkSession> {
   const { store, settings } = surroundings
   const { sink, delivery } = settings.destinations.get(`${type}/${name}`)!
-  return sink.open({
+  const opening = sink.open({
     jobId: record.jobId,
     organizationId: record.organizationId,
     destination: { type, name, uid },
-    schema: resolved.schema,
+    schema,
     order: delivery.order,
     probe,
     leaseEpoch: probe ? 0 : lease.epoch,
@@ -71,6 +74,18 @@ export function openSession(
     save: state => store.setDestination(lease, uid, { saved: state }),
     signal,
   })
+  const aborted = Promise.withResolvers<never>()
+  const onAbort = (): void => aborted.reject(signal.reason)
+  signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    signal.throwIfAborted()
+    return await Promise.race([opening, aborted.promise])
+  } catch (error) {
+    opening.then(late => closeWithin(late)).catch(() => {})
+    throw error
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
 }
 
 async function runUnits(
@@ -83,12 +98,12 @@ async function runUnits(
   const done = new Set(stored.filter(checkpoint => checkpoint.done).map(({ chunk }) => chunk))
   const pending = [...manifest.units.keys()].filter(index => !manifest.units[index]!.every(chunk => done.has(chunk)))
   if (pending.length === 0) return 'done'
-  const session = await openSession(job, destination, false, control.signal)
+  const session = await openSession(job, destination, { schema: manifest.schema, probe: false, signal: control.signal })
   try {
     const delivery = deliveryOf(destination, manifest, job, control, { session, pending, stored })
     return await job.surroundings.runner.run(delivery, control.signal)
   } finally {
-    await closeWithin(CLOSE_MS, session)
+    await closeWithin(session)
   }
 }
 
@@ -103,7 +118,7 @@ interface Progress {
 function deliveryOf(
   { type, name, uid }: DestinationRecord,
   manifest: Manifest,
-  { record, resolved, lease, surroundings }: OwnedJob,
+  { record, lease, surroundings }: OwnedJob,
   control: Control,
   { session, pending, stored }: Progress,
 ): Delivery {
@@ -159,8 +174,7 @@ function deliveryOf(
         lanes.read(
           plan,
           chunk => source.access(manifest.files[chunk]!, control.signal),
-          // canonical text of the column's type, which the stored set is not
-          () => resolved.filter!.values(),
+          ref => storedValues(store, ref, manifest.residual!.filter!.type),
         ),
       report,
     },
@@ -180,8 +194,9 @@ function limitsOf(delivery: Destination['delivery'], rowGroupBudgetBytes: number
 
 const CLOSE_MS = 10_000
 
-async function closeWithin(timeoutMs: number, session: SinkSession): Promise<void> {
-  const timeout = new Promise<void>(resolve => setTimeout(resolve, timeoutMs).unref())
+/** A sink that does not close in time is left to itself: nothing of the job depends on it any more. */
+export async function closeWithin(session: SinkSession): Promise<void> {
+  const timeout = new Promise<void>(resolve => setTimeout(resolve, CLOSE_MS).unref())
   const closed = session.close().catch(error => publish('warning', { message: 'a sink did not close', error }))
   await Promise.race([closed, timeout])
 }

@@ -1,5 +1,5 @@
 /** After an abort, how long what is under way may take to notice. */
-export const ABORT_GRACE_MS = 5_000
+export const ABORT_GRACE_MS = 2_000
 
 /**
  * Ends work that a destination or a file may hold up: its signal asks, and what does not heed that for `ABORT_GRACE_MS` is

@@ -7,7 +7,6 @@ import { asMillraceError, CancelledError, isMillraceError, MillraceError } from 
 import { isFinal } from './job.ts'
 import type { Lanes } from './lanes.ts'
 import type { Settings } from './options.ts'
-import { type Resolved, resolveRequest } from './resolve.ts'
 import type { Runner } from './runner.ts'
 import { discardStaged, stageJob } from './staging.ts'
 import { jobTransitions, type Transitions } from './transitions.ts'
@@ -26,7 +25,6 @@ export interface Surroundings {
 /** A job that this process owns, with all that working on it needs. */
 export interface OwnedJob {
   readonly record: JobRecord
-  readonly resolved: Resolved
   readonly lease: Lease
   readonly surroundings: Surroundings
 }
@@ -135,10 +133,7 @@ class Run {
 
   /** Stages and delivers what is left of that; answers what the job fails with. */
   async #work(record: JobRecord, transitions: Transitions): Promise<MillraceError | undefined> {
-    const { source, store, settings } = this.#with
-    const sinks = [...settings.destinations.values()].map(({ sink }) => sink)
-    const resolved = await resolveRequest(record.request, { source, store, sinks }, this.#staging.signal)
-    const job = { record, resolved, lease: this.#lease, surroundings: this.#with }
+    const job = { record, lease: this.#lease, surroundings: this.#with }
     if (record.status === 'staging') await transitions.beginTransport(await stageJob(job, this.#staging.signal))
     this.#staging.signal.throwIfAborted()
     return this.#transport(job)

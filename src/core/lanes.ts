@@ -113,11 +113,9 @@ class Lane {
     if (this.#open.size === 0) this.#worker.ref()
     this.#open.set(id, { openFile, valueSet, files: [], values: new Map() })
     const opened = this.#rpc.call<void>('open', [id, plan])
-    const closed = Promise.withResolvers<never>()
     opened.catch(() => {})
-    closed.promise.catch(() => {})
-    const call = <T>(method: string): Promise<T> =>
-      Promise.race([opened.then(() => this.#rpc.call<T>(method, [id])), closed.promise])
+    const calls = new Calls()
+    const call = <T>(method: string): Promise<T> => calls.wait(opened.then(() => this.#rpc.call<T>(method, [id])))
     return {
       next: () =>
         call<SpanRead | undefined>('next').catch(error => {
@@ -126,7 +124,7 @@ class Lane {
         }),
       cut: () => call('cut'),
       close: async () => {
-        closed.reject(new MillraceError('cancelled', 'the reading was ended'))
+        calls.end(new MillraceError('cancelled', 'the reading was ended'))
         if (!this.#open.delete(id)) return
         if (!this.dead) await this.#rpc.call('close', [id]).catch(() => {})
         if (this.#open.size === 0 && !this.dead) this.#worker.unref()
@@ -178,6 +176,28 @@ class Lane {
     const reader = this.#open.get(id)
     if (!reader) throw new MillraceError('cancelled', 'the reading was ended')
     return reader
+  }
+}
+
+/**
+ * The calls of one reader, which its end rejects. Not `Promise.race` against one promise for the end: that would keep every
+ * span that was ever read reachable for as long as the reader lives.
+ */
+class Calls {
+  readonly #waiting = new Set<(reason: unknown) => void>()
+  #ended: { readonly reason: unknown } | undefined
+
+  wait<T>(call: Promise<T>): Promise<T> {
+    const { promise, resolve, reject } = Promise.withResolvers<T>()
+    this.#waiting.add(reject)
+    call.then(resolve, reject).finally(() => this.#waiting.delete(reject))
+    if (this.#ended) reject(this.#ended.reason)
+    return promise
+  }
+
+  end(reason: unknown): void {
+    this.#ended ??= { reason }
+    for (const reject of this.#waiting) reject(reason)
   }
 }
 

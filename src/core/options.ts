@@ -43,7 +43,8 @@ export function resolveOptions(options: EngineOptions): Settings {
     cancelGraceMs: options.cancelGraceMs ?? 10_000,
   }
   const { destinations: _, ...numbers } = settings
-  checkNumbers('', { ...numbers, ...(options.lanes === undefined ? {} : { lanes: options.lanes + 1 }) }, problems)
+  checkNumbers('', numbers, problems)
+  checkCount('lanes', options.lanes ?? 0, problems)
   if (problems.length > 0) {
     throw new ConfigError(problems.map(problem => `${problem.path}: ${problem.message}`).join('\n'), { problems })
   }
@@ -72,7 +73,8 @@ function isRegistration(entry: Sink | SinkRegistration): entry is SinkRegistrati
 function resolveDelivery(options: DeliveryOptions, path: string, problems: Problem[]): Required<DeliveryOptions> {
   const delivery = { ...DELIVERY_DEFAULTS, ...options, ...(options.order === 'total' ? { unitsInFlight: 1 } : {}) }
   const { order, maxDeadLetters, ...positive } = delivery
-  checkNumbers(path, { ...positive, maxDeadLetters: maxDeadLetters + 1 }, problems)
+  checkNumbers(path, positive, problems)
+  checkCount(`${path}maxDeadLetters`, maxDeadLetters, problems)
   if (!['none', 'key', 'total'].includes(order))
     problems.push({ path: `${path}order`, message: 'must be none, key or total' })
   // each unit under way must have room for a full span
@@ -84,9 +86,18 @@ function resolveDelivery(options: DeliveryOptions, path: string, problems: Probl
   return delivery
 }
 
+/** A Node timer of more is one of 1 ms. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1
+
 function checkNumbers(path: string, numbers: Readonly<Record<string, number>>, problems: Problem[]): void {
   for (const [name, value] of Object.entries(numbers)) {
-    if (!(Number.isSafeInteger(value) && value > 0))
-      problems.push({ path: path + name, message: 'must be a whole number, and large enough' })
+    const most = name.endsWith('Ms') ? LONGEST_TIMER_MS : Number.MAX_SAFE_INTEGER
+    if (!(Number.isSafeInteger(value) && value > 0 && value <= most))
+      problems.push({ path: path + name, message: `must be a whole number, above 0 and at most ${most}` })
   }
+}
+
+function checkCount(path: string, value: number, problems: Problem[]): void {
+  if (!(Number.isSafeInteger(value) && value >= 0))
+    problems.push({ path, message: 'must be a whole number, 0 or more' })
 }

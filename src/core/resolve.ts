@@ -8,7 +8,7 @@ import { readBound, readLiteral, type Scalar } from '../columnar/literal.ts'
 import type { ValueList } from '../columnar/predicate.ts'
 import type { Source, StageFilter, StageRequest } from '../sources/source.ts'
 import type { Store } from '../stores/store.ts'
-import { type Problem, RequestError } from './errors.ts'
+import { type Problem, RequestError, StoreError } from './errors.ts'
 import { type BackfillRequest, backfillRequestSchema } from './request.ts'
 import type { DestinationRef } from './unit.ts'
 
@@ -167,7 +167,7 @@ function inlineFilter(values: readonly Scalar[], column: Column, problems: Probl
   }
 }
 
-/** Every value is read once here, so that a bad one is told at creation, and again when the source asks for them. */
+/** Every value is read once here, so that a bad one is told at creation, and again whenever they are asked for. */
 async function storedFilter(
   ref: string,
   column: Column,
@@ -179,13 +179,30 @@ async function storedFilter(
     problems.push({ path: 'filter.values_ref', message: `there is no value set ${ref}: upload it first` })
     return undefined
   }
-  async function* values(into: Problem[]): AsyncGenerator<readonly string[]> {
-    const report = problemReporter('filter.values_ref', column, into)
+  if (column.type.kind !== 'string') {
+    const report = problemReporter('filter.values_ref', column, problems)
     let index = 0
-    for await (const piece of set!.values()) yield piece.map(value => report(readLiteral(value, column.type), index++))
+    for await (const piece of set.values()) for (const value of piece) report(readLiteral(value, column.type), index++)
   }
-  if (column.type.kind !== 'string') for await (const _ of values(problems));
-  return { column: column.name, type: column.type, list: { count: set.count, ref }, values: () => values([]) }
+  return {
+    column: column.name,
+    type: column.type,
+    list: { count: set.count, ref },
+    values: () => storedValues(store, ref, column.type),
+  }
+}
+
+/** The members of a value set as canonical text of the type that they are compared with. */
+export async function* storedValues(
+  store: Surroundings['store'],
+  ref: string,
+  type: Column['type'],
+): AsyncGenerator<readonly string[]> {
+  const set = await store.valueSet(ref)
+  if (!set) throw new StoreError(`the value set ${ref} is gone from the store`)
+  for await (const piece of set.values()) {
+    yield piece.map(value => readLiteral(value, type)).filter(literal => typeof literal === 'string')
+  }
 }
 
 const MOST_PROBLEMS = 20

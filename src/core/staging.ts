@@ -1,18 +1,21 @@
 /** The first half of a job: its window becomes files. And their end: they are removed. */
-import type { StageRequest } from '../sources/source.ts'
+import type { StageRequest, TableSchema } from '../sources/source.ts'
 import type { Manifest, StagingState } from '../stores/store.ts'
-import { openSession } from './destination-run.ts'
+import { closeWithin, openSession } from './destination-run.ts'
 import { publish } from './diagnostics.ts'
 import type { OwnedJob } from './job-run.ts'
 import { planSpanRows, planUnits } from './plan.ts'
+import { resolveRequest } from './resolve.ts'
 
 /** Rejects with `signal.reason` when that aborts. */
 export async function stageJob(job: OwnedJob, signal: AbortSignal): Promise<Manifest> {
-  const { record, resolved, lease, surroundings } = job
+  const { record, lease, surroundings } = job
   const { source, store, settings } = surroundings
-  await probeDestinations(job, signal)
-  const { stagingId, saved } = await beginStaging(job, signal)
   const { destinations } = settings
+  const sinks = [...destinations.values()].map(({ sink }) => sink)
+  const resolved = await resolveRequest(record.request, { source, store, sinks }, signal)
+  await probeDestinations(job, resolved.schema, signal)
+  const { stagingId, saved } = await beginStaging(job, signal)
   const request: StageRequest = {
     jobId: record.jobId,
     stagingId,
@@ -32,6 +35,7 @@ export async function stageJob(job: OwnedJob, signal: AbortSignal): Promise<Mani
   )
   signal.throwIfAborted()
   return {
+    schema: resolved.schema,
     files,
     ...(residual ? { residual } : {}),
     spanRows: planSpanRows(files),
@@ -40,10 +44,10 @@ export async function stageJob(job: OwnedJob, signal: AbortSignal): Promise<Mani
 }
 
 /** Before anything is staged: are the destinations there, and do they take what will be sent? */
-async function probeDestinations(job: OwnedJob, signal: AbortSignal): Promise<void> {
+async function probeDestinations(job: OwnedJob, schema: TableSchema, signal: AbortSignal): Promise<void> {
   for (const destination of job.record.destinationRecords) {
-    const session = await openSession(job, destination, true, signal)
-    await session.close()
+    const session = await openSession(job, destination, { schema, probe: true, signal })
+    await closeWithin(session)
   }
 }
 

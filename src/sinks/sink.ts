@@ -74,7 +74,8 @@ export interface SinkSession {
   readonly retries?: 'engine' | 'own'
   /**
    * Ask for batches that are cut at the same places on every reading, after a crash as well, so that `batch.name` can
-   * serve as an idempotency key. Such batches are never cut by time, so they may wait for rows.
+   * serve as an idempotency key. Such batches are never cut by time, so they may wait for rows. Not for an encoding with
+   * partitions, nor together with `commitRows` or `commitMs`: these cut where a crash does not.
    */
   readonly stableBatches?: boolean
 

@@ -11,6 +11,7 @@
  *
  * Prove an implementation with `testStore` from `millrace/testing`.
  */
+import type { TableSchema } from '../columnar/column-type.ts'
 import type { Predicate } from '../columnar/predicate.ts'
 import type { DestinationState, JobStatus } from '../core/job.ts'
 import type { Json } from '../core/json.ts'
@@ -161,6 +162,8 @@ export interface StagingState {
 
 /** What a job's delivery is fixed by. Stored once, when staging has ended, so that an upgrade of millrace cannot move a span. */
 export interface Manifest {
+  /** As the source described the table when it was staged: delivery asks the source for nothing but the files. */
+  readonly schema: TableSchema
   readonly files: readonly StagedFile[]
   readonly residual?: Predicate
   readonly spanRows: number

@@ -45,6 +45,7 @@ export interface OwnedJob {
 
 export function testManifest(chunks: number): Manifest {
   return {
+    schema: { table: 'table', columns: [], partitionKeys: ['key'] },
     files: Array.from({ length: chunks }, (_, chunk) => ({ name: `${chunk}.parquet`, bytes: 1_000 + chunk })),
     spanRows: 8_192,
     units: Array.from({ length: chunks }, (_, chunk) => [chunk]),

@@ -97,6 +97,7 @@ export const progressCases: readonly StoreCase[] = [
           filter: { column: 'token', type: { kind: 'string' as const }, values: { count: 2, inline: ['a', 'b'] } },
         },
         spanRows: 8_192,
+        schema: { table: 'table', columns: [], partitionKeys: ['key'] },
         units: [[0, 1]],
       }
       await store.transition(lease, 'staging', 'transporting', { manifest })

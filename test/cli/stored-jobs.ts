@@ -18,7 +18,14 @@ export async function storeJobs(store: Store): Promise<void> {
     { name: '0.parquet', bytes: 1 },
     { name: '1.parquet', bytes: 1 },
   ]
-  await store.transition(moving, 'staging', 'transporting', { manifest: { files, spanRows: 8_192, units: [[0], [1]] } })
+  await store.transition(moving, 'staging', 'transporting', {
+    manifest: {
+      schema: { table: 'flights', columns: [], partitionKeys: ['date'] },
+      files,
+      spanRows: 8_192,
+      units: [[0], [1]],
+    },
+  })
   const unit = `${IDS.moving}/${UID}/0/0`
   const tallies = { delivered: 1_200, filtered: 34, deadLettered: 0, bytes: 45_200, checksum: '0123456789abcdef' }
   await store.report(

@@ -279,9 +279,9 @@ describe('aborted, it ends within the grace', () => {
   })
 
   test('and counts what a write that ignores its signal still brings to an end', async () => {
-    const hangs = { untilMs: 12_000, heedsSignal: false }
+    const hangs = { untilMs: 11_000, heedsSignal: false }
     const delivery = simulate(1, { chunks, spanRows: 50, destination: { limits: { batchRows: 50 }, hangs } })
-    expect(await abortAfter(10_000, delivery)).toBeLessThan(2_100)
+    expect(await abortAfter(10_000, delivery)).toBeLessThan(1_100)
     expect(delivery.checkpoints.get(0)?.row).toBe(200)
     await delivery.live(0)
     expect([delivery.faults, delivery.destination.repeats]).toEqual([[], 0])

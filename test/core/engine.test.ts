@@ -360,8 +360,8 @@ test('every wrong option is told at once', () => {
           path: 'sinks[1].maxUnsettledRows',
           message: 'must be at least 16384: a span of 8192 rows for each of the unitsInFlight',
         },
-        { path: 'leaseMs', message: 'must be a whole number, and large enough' },
-        { path: 'lanes', message: 'must be a whole number, and large enough' },
+        { path: 'leaseMs', message: 'must be a whole number, above 0 and at most 2147483647' },
+        { path: 'lanes', message: 'must be a whole number, 0 or more' },
       ],
     }),
   )

@@ -6,7 +6,12 @@ import { jobTransitions, type Transitions } from '../../src/core/transitions.ts'
 import { memoryStore } from '../../src/stores/memory.ts'
 import type { Lease, Manifest, Store } from '../../src/stores/store.ts'
 
-const MANIFEST: Manifest = { files: [{ name: '0.parquet', bytes: 7 }], spanRows: 8_192, units: [[0]] }
+const MANIFEST: Manifest = {
+  schema: { table: 't', columns: [], partitionKeys: [] },
+  files: [{ name: '0.parquet', bytes: 7 }],
+  spanRows: 8_192,
+  units: [[0]],
+}
 const DAMAGED = new FormatError('file_corrupt', '0.parquet: damaged')
 
 /** How each status is reached. */

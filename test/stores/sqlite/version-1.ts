@@ -54,6 +54,7 @@ export const VERSION_1_JOB = {
       { name: '1.parquet', bytes: 20 },
     ],
     spanRows: 8_192,
+    schema: { table: 'table', columns: [], partitionKeys: ['key'] },
     units: [[0, 1]],
   },
   checkpoints: {
