@@ -3,6 +3,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import type { FileAccess, ReadPlan, UnitReader } from '../../src/columnar/read-plan.ts'
 import { createLanes, type Lanes } from '../../src/core/lanes.ts'
@@ -90,6 +92,19 @@ test('a damaged file fails its own reader by name, those beside it are told that
   expect(outcomes.filter(outcome => outcome === 'lane_lost').length).toBeGreaterThan(0)
   expect(outcomes.filter(outcome => outcome !== 'lane_lost' && outcome !== 'went on')).toEqual([])
   expect((await readUnit(read(planOf([chunkOf(file)]), countingAccess(file)))).batches.length).toBeGreaterThan(0)
+})
+
+test('nothing keeps a span that was read', async () => {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  lanes = createLanes(1)
+  const reader = read(planOf([chunkOf(file)]), countingAccess(file))
+  const spans: WeakRef<object>[] = []
+  for (let count = 0; count < 15; count++) spans.push(new WeakRef((await reader.next())!))
+  await new Promise(resolve => setImmediate(resolve))
+  collect()
+  expect(spans.filter(span => span.deref() !== undefined).length).toBeLessThan(3)
+  await reader.close()
 })
 
 test('closing ends a read that hangs', async () => {
