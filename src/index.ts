@@ -1,14 +1,6 @@
 /** The public surface of millrace. Sources, sinks and stores are imported from their own paths. */
 export { defineConfig, type MillraceConfig } from './cli/config.ts'
-export {
-  createEngine,
-  type DeliveryOptions,
-  type Engine,
-  type EngineOptions,
-  type JobQuery,
-  type Scope,
-  type SinkRegistration,
-} from './core/engine.ts'
+export { createEngine, type Engine, type JobQuery, type Scope } from './core/engine.ts'
 export {
   CancelledError,
   ConfigError,
@@ -34,6 +26,7 @@ export {
   jobSchema,
 } from './core/job.ts'
 export type { Json } from './core/json.ts'
+export type { DeliveryOptions, EngineOptions, SinkRegistration } from './core/options.ts'
 export { type BackfillRequest, backfillRequestSchema } from './core/request.ts'
 export { batchReadable, sinkWritable, streamContext, streamUnit } from './core/streams.ts'
 export type { DeadLetter, Order, Unit, UnitLimits, UnitReport } from './core/unit.ts'

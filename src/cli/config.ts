@@ -1,4 +1,4 @@
-import type { EngineOptions } from '../core/engine.ts'
+import type { EngineOptions } from '../core/options.ts'
 
 /** The engine's options: `source` and `sinks` are required, all else has a default. */
 export type MillraceConfig = EngineOptions

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { Command, InvalidArgumentError } from 'commander'
+import type { DemoFlags } from './demo/sample.ts'
 
 const HELP = `
 Makes a DuckDB warehouse in a folder, backfills a window of one of its tables to files (or to
@@ -12,13 +13,6 @@ Examples:
   $ millrace demo
   $ millrace demo --all                          every row, not only those of some airports or of one token
   $ millrace demo --all --kafka localhost:9092   to the topic millrace-demo, made if it is not there`
-
-export interface DemoFlags {
-  readonly all?: boolean
-  readonly kafka?: string
-  readonly rows: number
-  readonly dir: string
-}
 
 export function demoCommand(done: (exitCode: number) => void): Command {
   return new Command('demo')

@@ -1,6 +1,7 @@
 /** Source and destinations of `millrace run`: from a configuration file, or from URLs. */
-import type { EngineOptions } from '../core/engine.ts'
+
 import { isMillraceError, type Problem } from '../core/errors.ts'
+import type { EngineOptions } from '../core/options.ts'
 import type { Sink } from '../sinks/sink.ts'
 import { findConfig } from './config-file.ts'
 import { type KafkaTarget, parseSource, parseTarget, type Target } from './endpoint.ts'

@@ -1,68 +1,16 @@
 import { randomUUID } from 'node:crypto'
-import type { Sink } from '../sinks/sink.ts'
-import type { Source } from '../sources/source.ts'
 import { sqliteStore } from '../stores/sqlite.ts'
-import type { JobRecord, Store, ValueSet } from '../stores/store.ts'
+import type { JobRecord, ValueSet } from '../stores/store.ts'
 import { Changes } from './changes.ts'
 import { MillraceError } from './errors.ts'
 import { isFinal, type Job, type JobStatus } from './job.ts'
 import { toJob } from './job-view.ts'
 import { createLanes } from './lanes.ts'
-import { resolveOptions } from './options.ts'
+import { type EngineOptions, resolveOptions } from './options.ts'
 import { Owner } from './owner.ts'
 import type { BackfillRequest } from './request.ts'
 import { resolveRequest } from './resolve.ts'
 import { inProcessRunner } from './runner.ts'
-import type { Order } from './unit.ts'
-
-export interface EngineOptions {
-  readonly source: Source
-  /** Where rows may be sent. A registration gives one destination its own delivery options. */
-  readonly sinks: readonly (Sink | SinkRegistration)[]
-  /** Default: `sqliteStore()`, a file in `.millrace/`. */
-  readonly store?: Store
-  /** Worker threads that read and encode. Default: one less than there are processors, at least 1. 0: in the host's own thread, for debugging. */
-  readonly lanes?: number
-  /** For every destination that does not say otherwise. */
-  readonly delivery?: DeliveryOptions
-  /** About how large staged files are to be. Default 32 MiB. */
-  readonly stagedFileBytes?: number
-  /** Most bytes that decoding one row group of a staged file may take; more fails the job. Default 256 MiB. */
-  readonly rowGroupBudgetBytes?: number
-  /** A job whose owner has not been heard of for this long may be taken over. Default 30 s. */
-  readonly leaseMs?: number
-  /**
-   * Whether to go on with unfinished jobs of the store whose owner is gone, if this engine has their table and
-   * destinations. Default true.
-   */
-  readonly takeOver?: boolean
-  /** How long a cancelled job waits for what is in flight before it gives that up. Default 10 s. */
-  readonly cancelGraceMs?: number
-}
-
-export interface SinkRegistration extends DeliveryOptions {
-  readonly sink: Sink
-}
-
-export interface DeliveryOptions {
-  /** Default `none`. */
-  readonly order?: Order
-  /**
-   * Rows sent but not yet covered by a stored checkpoint: the bound on memory, and on what a crash sends twice. Shared out
-   * among the units under way. Default 200,000.
-   */
-  readonly maxUnsettledRows?: number
-  /** The same in payload bytes. Default 64 MiB. A span more per unit is possible, since its size is not known before it is read. */
-  readonly maxUnsettledBytes?: number
-  /** How many rows may be refused for good before the destination fails. Default 0. */
-  readonly maxDeadLetters?: number
-  /** Units delivered at the same time. Default 2; 1 where `order` is `total`. */
-  readonly unitsInFlight?: number
-  /** Longest time between two checkpoints, and until a cancellation is noticed. Default 500 ms. */
-  readonly checkpointMs?: number
-  /** How long one batch may be tried, over all attempts. Default 5 minutes. */
-  readonly deliveryDeadlineMs?: number
-}
 
 export interface Engine {
   /**

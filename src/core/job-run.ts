@@ -1,33 +1,12 @@
-/** One job in the hands of its owner: staging, delivery to every destination, and the end. */
-import type { Source } from '../sources/source.ts'
-import type { JobRecord, Lease, Store, Wishes } from '../stores/store.ts'
+import type { JobRecord, Lease, Wishes } from '../stores/store.ts'
 import { deliverTo } from './destination-run.ts'
 import { publish } from './diagnostics.ts'
 import { asMillraceError, CancelledError, isMillraceError, MillraceError } from './errors.ts'
 import { isFinal } from './job.ts'
-import type { Lanes } from './lanes.ts'
-import type { Settings } from './options.ts'
-import type { Runner } from './runner.ts'
+import type { OwnedJob, Surroundings } from './owned-job.ts'
 import { discardStaged, stageJob } from './staging.ts'
 import { jobTransitions, type Transitions } from './transitions.ts'
 import type { ReportAnswer } from './unit.ts'
-
-export interface Surroundings {
-  readonly source: Source
-  readonly store: Store
-  readonly lanes: Lanes
-  readonly runner: Runner
-  readonly settings: Settings
-  /** Called after every stored change of the job. */
-  onChanged(jobId: string): void
-}
-
-/** A job that this process owns, with all that working on it needs. */
-export interface OwnedJob {
-  readonly record: JobRecord
-  readonly lease: Lease
-  readonly surroundings: Surroundings
-}
 
 /** Why work is given up without the job having ended: the process leaves, or has lost the job. */
 class Left extends MillraceError {

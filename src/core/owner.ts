@@ -4,7 +4,8 @@
  */
 import type { Claimable } from '../stores/store.ts'
 import { publish } from './diagnostics.ts'
-import { type JobRun, runJob, type Surroundings } from './job-run.ts'
+import { type JobRun, runJob } from './job-run.ts'
+import type { Surroundings } from './owned-job.ts'
 
 export class Owner {
   readonly #surroundings: Surroundings

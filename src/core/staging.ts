@@ -3,7 +3,7 @@ import type { StageRequest, TableSchema } from '../sources/source.ts'
 import type { Manifest, StagingState } from '../stores/store.ts'
 import { closeWithin, openSession } from './destination-run.ts'
 import { publish } from './diagnostics.ts'
-import type { OwnedJob } from './job-run.ts'
+import type { OwnedJob } from './owned-job.ts'
 import { planSpanRows, planUnits } from './plan.ts'
 import { resolveRequest } from './resolve.ts'
 

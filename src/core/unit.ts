@@ -1,7 +1,6 @@
 /** The unit of work: what a runner moves about. Everything here is plain data, so that it can cross to another machine. */
 import type { Predicate } from '../columnar/predicate.ts'
 import type { StagedFile } from '../sources/source.ts'
-import type { Json } from './json.ts'
 
 export interface DestinationRef {
   readonly type: string
@@ -101,6 +100,3 @@ export interface ReportAnswer {
   /** The last dead letters of the report, this many, were over the limit and are not stored; nor is a checkpoint behind the first of them. */
   readonly deadLettersRefused: number
 }
-
-/** Durable state of a sink or source, of its own making. */
-export type SaveState = (state: Json) => Promise<void>

@@ -24,8 +24,8 @@
 
 import type { TableSchema } from '../columnar/column-type.ts'
 import type { Encoding, TextColumn } from '../columnar/read-plan.ts'
-import type { Json } from '../core/json.ts'
-import type { Checkpoint, DestinationRef, Order, Proof, SaveState, Unit } from '../core/unit.ts'
+import type { Json, SaveState } from '../core/json.ts'
+import type { Checkpoint, DestinationRef, Order, Proof, Unit } from '../core/unit.ts'
 
 export interface Sink {
   /** With `name` it is what a request's `destinations` say: `kafka`. */

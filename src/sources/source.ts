@@ -12,8 +12,7 @@
 import type { ColumnType, TableSchema } from '../columnar/column-type.ts'
 import type { Predicate, ValueList } from '../columnar/predicate.ts'
 import type { FileAccess } from '../columnar/read-plan.ts'
-import type { Json } from '../core/json.ts'
-import type { SaveState } from '../core/unit.ts'
+import type { Json, SaveState } from '../core/json.ts'
 
 export interface Source {
   readonly name: string

@@ -5,12 +5,11 @@ import type { Job } from '../../core/job.ts'
 import { toJob } from '../../core/job-view.ts'
 import { duckdbSource } from '../../sources/duckdb.ts'
 import { sqliteStore } from '../../stores/sqlite.ts'
-import type { DemoFlags } from '../demo.ts'
 import { followJob } from '../follow.ts'
 import { formatBytes, formatCompact, formatCount, formatDuration } from '../format.ts'
 import { createReporter } from '../reporter.ts'
 import { checkFiles, checkTopic } from './check.ts'
-import { type DemoRun, demoRun } from './sample.ts'
+import { type DemoFlags, type DemoRun, demoRun } from './sample.ts'
 import { demoWarehouse, type Warehouse } from './warehouse.ts'
 
 /** Answers the exit code. */

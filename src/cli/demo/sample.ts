@@ -8,6 +8,13 @@ import { FLIGHTS, TRANSFERS, TRANSFERS_RELATION, USDC, type Warehouse } from './
 
 export const TOPIC = 'millrace-demo'
 
+export interface DemoFlags {
+  readonly all?: boolean
+  readonly kafka?: string
+  readonly rows: number
+  readonly dir: string
+}
+
 export interface DemoRun {
   readonly request: BackfillRequest
   readonly catalogue: DuckdbSourceOptions['tables']
