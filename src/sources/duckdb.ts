@@ -24,7 +24,7 @@ export interface DuckdbSourceOptions {
   readonly tables: Readonly<Record<string, DuckdbTable>>
   /**
    * DuckDB's memory, for all stagings together, as DuckDB writes sizes; what does not fit is spilled into `stagingDir`. Default
-   * `512MB`; the process grows by up to a third more, and all of it is given back when nothing is staged. Not with a host's instance, whose own `memory_limit` holds.
+   * `256MB`; the process grows by up to a third more, and all of it is given back when nothing is staged. Not with a host's instance, whose own `memory_limit` holds.
    */
   readonly memoryLimit?: string
   /** DuckDB's threads. Default: one per processor. Not with a host's instance. */
@@ -149,7 +149,7 @@ interface Staging {
   stop(): void
 }
 
-function openDatabase({ database, memoryLimit = '512MB', threads }: DuckdbSourceOptions, spillInto: string): Database {
+function openDatabase({ database, memoryLimit = '256MB', threads }: DuckdbSourceOptions, spillInto: string): Database {
   if (typeof database !== 'string') return hostDatabase(database)
   return fileDatabase({ path: resolve(database), memoryLimit, threads, spillInto })
 }
