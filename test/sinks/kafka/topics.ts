@@ -69,10 +69,12 @@ export function topicsOf(brokers: readonly string[]): Topics {
       const configEntries = Object.entries(config).map(([name, value]) => ({ name, value }))
       await asAdmin(admin =>
         admin.createTopics({
-          waitForLeaders: true,
+          // kafkajs's own waiting gives up where the broker does not know the topic yet
+          waitForLeaders: false,
           topics: [{ topic, numPartitions: partitions, replicationFactor: 1, configEntries }],
         }),
       )
+      await endsOf(topic)
       return topic
     },
     partitions: async topic => (await endsOf(topic)).length,
