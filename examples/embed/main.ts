@@ -1,4 +1,4 @@
-// node examples/embed/main.ts warehouse.duckdb
+// After `npm run demo`, which makes the warehouse: npx node examples/embed/main.ts
 // curl localhost:3000/backfills -H 'content-type: application/json' -d '{"table": "flights",
 //   "backfill_window": {"start": "2001-01-01", "end": "2001-02-01"}, "destinations": [{"type": "file", "name": "out"}]}'
 import { fileSink } from 'millrace/sinks/file'
@@ -15,5 +15,5 @@ const app = createService({
   storePath: '.millrace/service.sqlite',
 })
 
-process.once('SIGTERM', () => app.close())
-await app.listen({ port: 3000 })
+for (const signal of ['SIGTERM', 'SIGINT']) process.once(signal, () => app.close())
+console.log(`listening at ${await app.listen({ port: 3000 })}`)

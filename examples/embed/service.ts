@@ -1,4 +1,4 @@
-// A Fastify service with backfills in it. Run it: node examples/embed/main.ts
+// A Fastify service with backfills in it; main.ts runs it.
 import Fastify, { type FastifyInstance } from 'fastify'
 import { createEngine, ERRORS, isMillraceError, type Sink, type Source } from 'millrace'
 import { sqliteStore } from 'millrace/stores/sqlite'
@@ -25,7 +25,9 @@ export function createService({ source, sinks, storePath }: ServiceOptions): Fas
 
   app.setErrorHandler((error: unknown, _request, reply) => {
     if (!isMillraceError(error)) return reply.code(500).send({ error: 'internal' })
-    return reply.code(ERRORS[error.code].status).send({ error: error.code, problems: error.problems })
+    return reply
+      .code(ERRORS[error.code].status)
+      .send({ error: error.code, message: error.message, problems: error.problems })
   })
   // what is in flight settles and is checkpointed; the next start goes on from there
   app.addHook('onClose', async () => {

@@ -67,7 +67,7 @@ export async function followJob(
   }
   if (isFinal(job.status)) return exitCodeOf(job)
   reporter.note(
-    `left job ${job.job_id} as it is (${job.status}): "millrace run --resume ${job.job_id}" goes on with it`,
+    `left job ${job.job_id} as it is (${job.status}): the same command with --resume ${job.job_id} goes on with it`,
   )
   return TERMINATED
 }

@@ -15,7 +15,7 @@ Exit codes:
   0    the job completed, or the command did what it was asked
   1    an error inside millrace
   2    a flag, the request or the configuration is wrong, or a driver is missing
-  3    there is no such job or table
+  3    there is no such job, or no store
   4    the job is not in a state for this
   5    the source failed, or a staged file cannot be read
   6    a destination failed

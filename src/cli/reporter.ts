@@ -69,8 +69,8 @@ function barReporter({ stdout, stderr }: Output): Reporter {
       const progress = meter.update(job, performance.now())
       draw(progress, progressLine(progress))
     },
-    // over the bar, which draws itself again below
-    note: text => void stderr.write(`\r\u001b[K${text}\n`),
+    // over the bar, which draws itself again below; it goes back at its end to where the cursor is saved, so save it anew
+    note: text => void stderr.write(`\r\u001b[K${text}\n\u001b7`),
     end(job) {
       bar.stop()
       if (job) stdout.write(outcomeText(job))

@@ -56,7 +56,7 @@ export function readLiteral(value: Scalar, type: ColumnType): string | Unreadabl
       return typeof value === 'string' && isBase64(value) ? value : expected('base64', value)
     case 'date': {
       const days = typeof value === 'string' ? readDate(value) : undefined
-      if (days === undefined) return expected('a date as 2026-03-01', value)
+      if (days === undefined) return expected('a date that exists, as 2026-03-01', value)
       return days === (days | 0) ? formatDate(days) : { problem: 'is outside the range of the column' }
     }
     case 'time': {
@@ -67,7 +67,7 @@ export function readLiteral(value: Scalar, type: ColumnType): string | Unreadabl
     }
     case 'timestamp': {
       const nanos = typeof value === 'string' ? readTimestamp(value) : undefined
-      if (nanos === undefined) return expected('an ISO 8601 time as 2026-03-01T00:00:00Z', value)
+      if (nanos === undefined) return expected('a date or time that exists, as 2026-03-01T00:00:00Z (ISO 8601)', value)
       if (nanos % unitNanos(type.unit) !== 0n) return finer(type.unit)
       const count = nanos / unitNanos(type.unit)
       return count === BigInt.asIntN(64, count)
@@ -97,13 +97,13 @@ export function readBound(value: string | number, type: ColumnType): Bound | Unr
     }
     case 'date': {
       const nanos = typeof value === 'string' ? (readTimestamp(value) ?? readDateNanos(value)) : undefined
-      if (nanos === undefined) return expected('a date as 2026-03-01', value)
+      if (nanos === undefined) return expected('a date that exists, as 2026-03-01', value)
       const days = ceilDivide(nanos, DAY_NANOS)
       return { text: formatDate(Number(days)), order: days }
     }
     case 'timestamp': {
       const nanos = typeof value === 'string' ? (readTimestamp(value) ?? readDateNanos(value)) : undefined
-      if (nanos === undefined) return expected('an ISO 8601 time as 2026-03-01T00:00:00Z', value)
+      if (nanos === undefined) return expected('a date or time that exists, as 2026-03-01T00:00:00Z (ISO 8601)', value)
       const unit = unitNanos(type.unit)
       const order = ceilDivide(nanos, unit) * unit
       return { text: formatTimestamp(order), order }
@@ -114,7 +114,7 @@ export function readBound(value: string | number, type: ColumnType): Bound | Unr
 }
 
 function expected(what: string, value: Scalar): Unreadable {
-  return { problem: `must be ${what}, not a ${typeof value}${typeof value === 'string' ? ' of another form' : ''}` }
+  return { problem: `must be ${what}${typeof value === 'string' ? '' : `, not a ${typeof value}`}` }
 }
 
 function finer(unit: keyof typeof UNIT_DIGITS): Unreadable {

@@ -81,7 +81,9 @@ export interface SinkSession {
 
   /**
    * Once per unit and attempt, before its first `write`. A sink that keeps the checkpoints itself (in its own transaction)
-   * returns them, and reading starts there; `undefined` leaves it to the engine's.
+   * returns them, and reading starts there, at row 0 for chunks that it does not name; `undefined` leaves it to the engine's.
+   * Several units of a destination are under way in one session; a unit's id and chunks are the same after a takeover.
+   * An error here or of `commit` fails the destination, with its checkpoint intact: retry inside what may pass.
    */
   begin?(unit: Unit): Promise<readonly Checkpoint[] | undefined>
 
@@ -101,7 +103,7 @@ export interface SinkSession {
 
   /**
    * If present, rows are settled only here: a file is renamed, a transaction committed. It is a barrier: all writes of the
-   * unit have resolved, none starts until it has, and `upTo` is exactly what was written. Called at the unit's end, every
+   * unit have resolved, none starts until it has, and `upTo` is exactly what was written: the unit's chunks that moved since the last commit. Called at the unit's end, every
    * `commitRows` or `commitMs`, and before a pause.
    */
   commit?(unit: Unit, upTo: readonly Checkpoint[]): Promise<Proof | void>

@@ -179,11 +179,11 @@ describe('dates, times and timestamps', () => {
   })
 
   it.each([
-    [DATE, '2026-02-29', 'must be a date as 2026-03-01, not a string of another form'],
-    [DATE, 20260301, 'must be a date as 2026-03-01, not a number'],
-    [{ kind: 'time', unit: 'us' }, '24:00:00', 'must be a time as 12:34:56, not a string of another form'],
-    [MICROS, '2026-03-01', 'must be an ISO 8601 time as 2026-03-01T00:00:00Z, not a string of another form'],
-    [MICROS, 1772323200, 'must be an ISO 8601 time as 2026-03-01T00:00:00Z, not a number'],
+    [DATE, '2026-02-29', 'must be a date that exists, as 2026-03-01'],
+    [DATE, 20260301, 'must be a date that exists, as 2026-03-01, not a number'],
+    [{ kind: 'time', unit: 'us' }, '24:00:00', 'must be a time as 12:34:56'],
+    [MICROS, '2026-03-01', 'must be a date or time that exists, as 2026-03-01T00:00:00Z (ISO 8601)'],
+    [MICROS, 1772323200, 'must be a date or time that exists, as 2026-03-01T00:00:00Z (ISO 8601), not a number'],
   ] satisfies [ColumnType, Scalar, string][])('%j does not read %j', (type, value, message) =>
     expect(problem(value, type)).toBe(message),
   )

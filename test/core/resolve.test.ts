@@ -131,23 +131,20 @@ test.each([
   ],
   [
     { start: '2026-02-30T00:00:00', end: '2026-03-01' },
-    'backfill_window.start: must be an ISO 8601 time as 2026-03-01T00:00:00Z, not a string of another form (block_timestamp is TIMESTAMP)',
+    'backfill_window.start: must be a date or time that exists, as 2026-03-01T00:00:00Z (ISO 8601) (block_timestamp is TIMESTAMP)',
   ],
   [
     { start: 5, end: '2026-03-01' },
-    'backfill_window.start: must be an ISO 8601 time as 2026-03-01T00:00:00Z, not a number (block_timestamp is TIMESTAMP)',
+    'backfill_window.start: must be a date or time that exists, as 2026-03-01T00:00:00Z (ISO 8601), not a number (block_timestamp is TIMESTAMP)',
   ],
-  [
-    { partition_key: 'block', start: 1, end: 'soon' },
-    'backfill_window.end: must be an integer, not a string of another form (block is BIGINT)',
-  ],
+  [{ partition_key: 'block', start: 1, end: 'soon' }, 'backfill_window.end: must be an integer (block is BIGINT)'],
 ])('a window that cannot be is refused: %j', async (backfill_window, problem) => {
   expect(await problemsOf({ ...good, backfill_window })).toEqual([problem])
 })
 
 test('values that cannot be of the type of the column are named by their place, never by their content', async () => {
   expect(await problemsOf({ ...good, filter: { column: 'amount', values: ['1', 'secret', '0.1234567'] } })).toEqual([
-    'filter.values[1]: must be a decimal number, not a string of another form (amount is DECIMAL(38,6))',
+    'filter.values[1]: must be a decimal number (amount is DECIMAL(38,6))',
     'filter.values[2]: has more than the 6 decimal places of the column (amount is DECIMAL(38,6))',
   ])
   expect(await problemsOf({ ...good, filter: { column: 'tags', values: ['x'] } })).toEqual([

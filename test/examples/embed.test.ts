@@ -63,6 +63,7 @@ test('errors have the status of the error table', async () => {
   expect(wrong.statusCode).toBe(422)
   expect(wrong.json()).toEqual({
     error: 'invalid_request',
+    message: 'table: unknown table flight; there is flights',
     problems: [{ path: 'table', message: 'unknown table flight; there is flights' }],
   })
   expect((await app.inject({ url: '/backfills/none' })).statusCode).toBe(404)

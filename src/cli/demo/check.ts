@@ -1,6 +1,7 @@
 /** Whether what arrived is what the warehouse has. */
 import { join } from 'node:path'
 import { loadDriver } from '../../core/driver.ts'
+import { asDeliveryError } from '../../sinks/kafka/errors.ts'
 import { quoteIdentifier, quoteLiteral } from '../../sources/sql.ts'
 import { formatCount } from '../format.ts'
 import { TOPIC } from './sample.ts'
@@ -48,7 +49,7 @@ export async function checkFiles(
 /** How many records the demo's topic holds, by its offsets; 0 where it does not exist yet. */
 export async function checkTopic(brokers: string): Promise<number> {
   const { Admin, ListOffsetTimestamps } = await loadDriver('@platformatic/kafka', () => import('@platformatic/kafka'))
-  const admin = new Admin({ clientId: 'millrace-demo', bootstrapBrokers: brokers.split(',') })
+  const admin = new Admin({ clientId: 'millrace-demo', bootstrapBrokers: brokers.split(','), retries: 0 })
   try {
     if (!(await admin.listTopics()).includes(TOPIC)) return 0
     const metadata = await admin.metadata({ topics: [TOPIC] })
@@ -60,6 +61,8 @@ export async function checkTopic(brokers: string): Promise<number> {
       return topic!.partitions.reduce((sum, { offset }) => sum + Number(offset), 0)
     }
     return (await count(ListOffsetTimestamps.LATEST)) - (await count(ListOffsetTimestamps.EARLIEST))
+  } catch (error) {
+    throw asDeliveryError(`the topic ${TOPIC} at ${brokers} cannot be counted`, error)
   } finally {
     await admin.close()
   }

@@ -77,12 +77,12 @@ function compareTopic(gained: number, job: Job): boolean {
 
 function suggestions(flags: DemoFlags): string[] {
   const clone = process.env['npm_lifecycle_event'] === 'demo'
-  const [again, millrace] = clone ? ['npm run demo --', 'npm run millrace --'] : ['millrace demo', 'millrace']
+  const [again, millrace] = clone ? ['npm run demo --', 'npm run millrace --'] : ['npx millrace demo', 'npx millrace']
   return [
-    ...(flags.all ? [] : [`  ${again} --all                        the whole table`]),
-    ...(flags.kafka ? [] : [`  ${again} --all --kafka HOST:PORT      the same to a topic`]),
+    ...(flags.all ? [] : [`  ${again} --all`]),
+    ...(flags.kafka ? [] : [`  ${again} --all --kafka HOST:PORT`]),
     `  ${millrace} list --store ${join(flags.dir, 'millrace.sqlite')}`,
-    `  ${millrace} run --help                  your own tables and destinations`,
+    `  ${millrace} run --help`,
   ]
 }
 
