@@ -103,8 +103,8 @@ export interface SinkSession {
 
   /**
    * If present, rows are settled only here: a file is renamed, a transaction committed. It is a barrier: all writes of the
-   * unit have resolved, none starts until it has, and `upTo` is exactly what was written: the unit's chunks that moved since the last commit. Called at the unit's end, every
-   * `commitRows` or `commitMs`, and before a pause.
+   * unit have resolved, none starts until it has, and `upTo` is exactly what was written, for the chunks that moved since the
+   * last commit. Called at the unit's end, every `commitRows` or `commitMs`, and before a pause.
    */
   commit?(unit: Unit, upTo: readonly Checkpoint[]): Promise<Proof | void>
 
