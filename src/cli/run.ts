@@ -55,7 +55,11 @@ async function run(file: string | undefined, flags: RunFlags): Promise<number> {
   const store = flags.store === undefined ? (plan.options.store ?? sqliteStore()) : sqliteStore({ path: flags.store })
   try {
     // one job, and not whatever else may lie unfinished in the store
-    const engine = createEngine({ ...plan.options, store, takeOver: flags.resume !== undefined })
+    const engine = createEngine({
+      ...plan.options,
+      store,
+      takeOver: flags.resume === undefined ? false : [flags.resume],
+    })
     return await followJob(engine, () => plan.start(engine), createReporter(process, flags.json ?? false))
   } finally {
     await store.close()

@@ -4,6 +4,8 @@
  * crossed a thread.
  */
 export function isTrap(error: unknown): boolean {
-  for (let each = error; each instanceof Error; each = each.cause) if (each.name === 'RuntimeError') return true
+  for (let each = error, depth = 0; each instanceof Error && depth < 16; each = each.cause, depth++) {
+    if (each.name === 'RuntimeError') return true
+  }
   return false
 }

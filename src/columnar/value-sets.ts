@@ -5,11 +5,16 @@
 export class ValueSets {
   readonly #sets = new Map<string, Promise<ReadonlySet<string>>>()
 
-  get(ref: string, load: () => AsyncIterable<readonly string[]>): Promise<ReadonlySet<string>> {
-    const set = this.#sets.get(ref) ?? collect(load())
-    set.catch(() => this.#sets.delete(ref))
-    this.#sets.delete(ref)
-    this.#sets.set(ref, set)
+  /** `key`: of the set and of the form that its values have. */
+  get(key: string, load: () => AsyncIterable<readonly string[]>): Promise<ReadonlySet<string>> {
+    const known = this.#sets.get(key)
+    // whoever began to load it may have been cancelled, which is nothing to us
+    if (known) return known.catch(() => this.get(key, load))
+    const set = collect(load())
+    this.#sets.set(key, set)
+    set.catch(() => {
+      if (this.#sets.get(key) === set) this.#sets.delete(key)
+    })
     for (const oldest of this.#sets.keys()) {
       if (this.#sets.size <= MOST_KEPT) break
       this.#sets.delete(oldest)

@@ -14,9 +14,11 @@ export class Changes {
     const waiting = this.#waiting.get(jobId) ?? new Set()
     this.#waiting.set(jobId, waiting.add(resolve))
     const timer = setTimeout(resolve, timeoutMs)
-    signal?.addEventListener('abort', () => resolve(), { once: true })
+    const onAbort = (): void => resolve()
+    signal?.addEventListener('abort', onAbort, { once: true })
     await promise
     clearTimeout(timer)
+    signal?.removeEventListener('abort', onAbort)
     waiting.delete(resolve)
     if (waiting.size === 0) this.#waiting.delete(jobId)
   }

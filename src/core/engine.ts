@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { sqliteStore } from '../stores/sqlite.ts'
 import type { JobRecord, ValueSet } from '../stores/store.ts'
 import { Changes } from './changes.ts'
+import { publish } from './diagnostics.ts'
 import { MillraceError } from './errors.ts'
 import { isFinal, type Job, type JobStatus } from './job.ts'
 import { toJob } from './job-view.ts'
@@ -93,7 +94,10 @@ export function createEngine(options: EngineOptions): Engine {
         destinations: resolved.destinations,
         timeCreated: new Date().toISOString(),
       })
-      await owner.claim({ jobId, epoch: 0, beat: 0 })
+      // stored, it will be done: a claim that fails now is made good by the next scan
+      await owner
+        .claim({ jobId, epoch: 0, beat: 0 })
+        .catch(error => publish('warning', { message: `job ${jobId} could not be claimed yet`, error }))
       return toJob(await record(jobId, scope))
     },
     async get(jobId, scope) {

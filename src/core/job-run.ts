@@ -153,7 +153,9 @@ class Run {
     await transitions.fail(asMillraceError(error, 'the job failed'))
   }
 
-  #discard(): Promise<void> {
-    return discardStaged({ lease: this.#lease, surroundings: this.#with })
+  /** Only the owner may: a beat tells whether that is still this process, and keeps others away meanwhile. */
+  async #discard(): Promise<void> {
+    await this.#with.store.beat(this.#lease)
+    await discardStaged({ lease: this.#lease, surroundings: this.#with })
   }
 }

@@ -16,7 +16,8 @@ const host = new ThreadRpc(parentPort!, {
       openUnitReader(
         plan,
         async chunk => localAccess(id, await host.call<RemoteAccess>('access', [id, chunk])),
-        ref => valueSets.get(ref, () => pieces(id, ref)),
+        // canonical text depends on the type that the values are compared with
+        ref => valueSets.get(`${ref} ${JSON.stringify(plan.predicate?.filter?.type)}`, () => pieces(id, ref)),
       ),
     )
   },

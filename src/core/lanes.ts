@@ -144,7 +144,8 @@ class Lane {
   #replace(error: unknown): void {
     if (this.dead) return
     publish('lane', { lane: this.#number, error })
-    const reason = error instanceof Error ? error.message : String(error)
+    // the file that made the decoder trap may be another job's, and is not to be named in this one's error
+    const reason = isTrap(error) ? 'the decoder broke down over another file' : String(error)
     void this.end(new MillraceError('lane_lost', `a lane stopped: ${reason}`, { cause: error }))
   }
 

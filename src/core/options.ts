@@ -24,9 +24,9 @@ export interface EngineOptions {
   readonly leaseMs?: number
   /**
    * Whether to go on with unfinished jobs of the store whose owner is gone, if this engine has their table and
-   * destinations. Default true.
+   * destinations: all of them (default), those with the given ids, or none but what it began itself.
    */
-  readonly takeOver?: boolean
+  readonly takeOver?: boolean | readonly string[]
   /** How long a cancelled job waits for what is in flight before it gives that up. Default 10 s. */
   readonly cancelGraceMs?: number
 }

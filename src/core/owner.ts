@@ -11,13 +11,16 @@ export class Owner {
   readonly #surroundings: Surroundings
   readonly #runs = new Map<string, JobRun>()
   readonly #seen = new Map<string, { readonly mark: string; readonly since: number }>()
-  readonly #scans: NodeJS.Timeout | undefined
+  readonly #scans: NodeJS.Timeout
+  readonly #takeOver: boolean | readonly string[]
+  /** What this process has begun, and goes on with if the store was away for a while. */
+  readonly #begun = new Set<string>()
   #scanning: Promise<void> = Promise.resolve()
   #closed = false
 
-  constructor(surroundings: Surroundings, takeOver: boolean) {
+  constructor(surroundings: Surroundings, takeOver: boolean | readonly string[]) {
     this.#surroundings = surroundings
-    if (!takeOver) return
+    this.#takeOver = takeOver
     const scan = (): void => {
       this.#scanning = this.#scanning.then(() => this.#scan())
     }
@@ -27,6 +30,7 @@ export class Owner {
 
   /** Takes the job and starts it, unless somebody else was faster. */
   async claim(seen: Claimable): Promise<void> {
+    this.#begun.add(seen.jobId)
     const lease = await this.#surroundings.store.claim(seen)
     if (lease === undefined) return
     if (this.#closed) return this.#surroundings.store.release(lease)
@@ -51,13 +55,18 @@ export class Owner {
   async #scan(): Promise<void> {
     try {
       const unfinished = await this.#surroundings.store.unfinished()
-      const ours = unfinished.filter(job => !this.#runs.has(job.jobId))
+      const ours = unfinished.filter(job => !this.#runs.has(job.jobId) && this.#mayHave(job.jobId))
       for (const known of this.#seen.keys()) if (!ours.some(job => job.jobId === known)) this.#seen.delete(known)
       for (const job of ours)
         if (!this.#closed && this.#abandoned(job) && (await this.#isFit(job))) await this.claim(job)
     } catch (error) {
       publish('warning', { message: 'looking for jobs to take over failed', error })
     }
+  }
+
+  #mayHave(jobId: string): boolean {
+    if (this.#begun.has(jobId)) return true
+    return typeof this.#takeOver === 'boolean' ? this.#takeOver : this.#takeOver.includes(jobId)
   }
 
   #abandoned(job: Claimable): boolean {

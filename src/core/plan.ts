@@ -33,7 +33,7 @@ const SPAN_BYTES = 4 << 20
  */
 export function planSpanRows(files: readonly StagedFile[]): number {
   const counted = files.filter(file => file.rows !== undefined && file.rows > 0)
-  const widest = Math.max(1, ...counted.map(file => file.bytes / file.rows!))
+  const widest = counted.reduce((most, file) => Math.max(most, file.bytes / file.rows!), 1)
   const fitting = 2 ** Math.floor(Math.log2(SPAN_BYTES / widest))
   return Math.min(MOST_SPAN_ROWS, Math.max(FEWEST_SPAN_ROWS, fitting))
 }

@@ -50,7 +50,11 @@ export async function resolveRequest(
 function parse(input: unknown, problems: Problem[]): Partial<BackfillRequest> {
   const whole = backfillRequestSchema.safeParse(input)
   if (whole.success) return whole.data
-  problems.push(...whole.error.issues.map(issue => ({ path: formatPath(issue.path), message: issue.message })))
+  problems.push(
+    ...whole.error.issues
+      .slice(0, MOST_PROBLEMS)
+      .map(issue => ({ path: formatPath(issue.path), message: issue.message })),
+  )
   const parts = Object.entries(backfillRequestSchema.shape).map(([key, schema]) => {
     const part = schema.safeParse((input as Record<string, unknown> | null | undefined)?.[key])
     return [key, part.success ? part.data : undefined]

@@ -76,14 +76,17 @@ export class ThreadRpc {
   }
 }
 
-function toPlain(error: unknown): PlainError {
+const MOST_CAUSES = 8
+
+/** Causes go a few levels deep, and may even go round in a circle. */
+function toPlain(error: unknown, depth = 0): PlainError {
   if (!(error instanceof Error)) return { message: String(error) }
   return {
     name: error.name,
     message: error.message,
     ...(isMillraceError(error) ? { code: error.code, retryable: error.retryable } : {}),
     ...(error.stack === undefined ? {} : { stack: error.stack }),
-    ...(error.cause === undefined ? {} : { cause: toPlain(error.cause) }),
+    ...(error.cause === undefined || depth === MOST_CAUSES ? {} : { cause: toPlain(error.cause, depth + 1) }),
   }
 }
 

@@ -1,5 +1,6 @@
 /** The embedded default warehouse: tables and views of a DuckDB database. */
 import { rm, stat } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
 import type { DuckDBInstance } from '@duckdb/node-api'
 import { CancelledError, ConfigError, FormatError, SourceError } from '../core/errors.ts'
@@ -27,7 +28,7 @@ export interface DuckdbSourceOptions {
    * `256MB`; the process grows by up to a third more, and all of it is given back when nothing is staged. Not with a host's instance, whose own `memory_limit` holds.
    */
   readonly memoryLimit?: string
-  /** DuckDB's threads. Default: one per processor. Not with a host's instance. */
+  /** DuckDB's threads. Default: 2, or 1 where there is one processor, since each needs its share of the memory. Not with a host's instance. */
   readonly threads?: number
   /**
    * Most rows of a row group, which is what a lane decodes at once. A multiple of 2,048, DuckDB's vector; default 16,384. One
@@ -149,7 +150,10 @@ interface Staging {
   stop(): void
 }
 
-function openDatabase({ database, memoryLimit = '256MB', threads }: DuckdbSourceOptions, spillInto: string): Database {
+function openDatabase(
+  { database, memoryLimit = '256MB', threads = Math.min(2, availableParallelism()) }: DuckdbSourceOptions,
+  spillInto: string,
+): Database {
   if (typeof database !== 'string') return hostDatabase(database)
   return fileDatabase({ path: resolve(database), memoryLimit, threads, spillInto })
 }

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { createEngine, type Engine } from '../../src/core/engine.ts'
-import { DeliveryError } from '../../src/core/errors.ts'
+import { DeliveryError, StoreError } from '../../src/core/errors.ts'
 import type { Job } from '../../src/core/job.ts'
 import type { EngineOptions } from '../../src/core/options.ts'
 import { memorySink } from '../../src/sinks/memory.ts'
@@ -303,6 +303,32 @@ test('what is closed in the middle goes on in the next engine, and nothing is lo
   // what was acknowledged in a span that was not yet settled as a whole comes again
   expect(new Set(sent).size).toBe(20_004)
   expect(sent.length - 20_004).toBeLessThanOrEqual(8_192)
+})
+
+test('an engine that takes nothing over goes on with its own job after the store was away', async () => {
+  const sink = memorySink({ name: 'out' })
+  let failures = 3
+  const flaky: Store = {
+    ...store,
+    report: (...args) => (failures-- > 0 ? Promise.reject(new StoreError('the disk is away')) : store.report(...args)),
+  }
+  const engine = engineOf({ sinks: [sink], store: flaky, takeOver: false })
+  const job = await engine.create(request(sink))
+  expect(await finish(engine, job)).toMatchObject({ status: 'completed' })
+  expect(new Set(sink.rows().map(idOf)).size).toBe(20_004)
+})
+
+test('what is taken over can be limited to certain jobs', async () => {
+  const sink = memorySink({ name: 'out' })
+  const jobs = ['0b0f6a52-7d1e-4b7a-9c43-0e8f6d2b1a90', '0b0f6a52-7d1e-4b7a-9c43-0e8f6d2b1a91']
+  for (const jobId of jobs) {
+    const destinations = [{ type: 'memory', name: 'out', uid: '3f0c6a52-7d1e-8b7a-9c43-0e8f6d2b1a90' }]
+    const common = { organizationId: 'default', partitionKey: 'id', timeCreated: new Date().toISOString() }
+    await store.create({ jobId, request: request(sink), destinations, ...common })
+  }
+  const engine = engineOf({ sinks: [sink], takeOver: [jobs[1]!] })
+  expect(await finish(engine, await engine.get(jobs[1]!))).toMatchObject({ status: 'completed' })
+  expect(await store.get(jobs[0]!)).toMatchObject({ status: 'staging', epoch: 0 })
 })
 
 test('jobs belong to their organization', async () => {
