@@ -8,6 +8,7 @@ import type { OwnedJob } from './owned-job.ts'
 import { storedValues } from './resolve.ts'
 import type { Delivery } from './runner.ts'
 import type { Checkpoint, ReportAnswer, Unit, UnitLimits, UnitReport } from './unit.ts'
+import { Waits } from './waits.ts'
 
 export interface Control {
   /** Ends the delivery in a hurry. */
@@ -74,12 +75,12 @@ export async function openSession(
     save: state => store.setDestination(lease, uid, { saved: state }),
     signal,
   })
-  const aborted = Promise.withResolvers<never>()
-  const onAbort = (): void => aborted.reject(signal.reason)
+  const waits = new Waits()
+  const onAbort = (): void => waits.end(signal.reason)
   signal.addEventListener('abort', onAbort, { once: true })
   try {
     signal.throwIfAborted()
-    return await Promise.race([opening, aborted.promise])
+    return await waits.wait(opening)
   } catch (error) {
     opening.then(late => closeWithin(late)).catch(() => {})
     throw error

@@ -1,3 +1,5 @@
+import { Waits } from './waits.ts'
+
 /** After an abort, how long what is under way may take to notice. */
 export const ABORT_GRACE_MS = 2_000
 
@@ -8,9 +10,8 @@ export const ABORT_GRACE_MS = 2_000
 export class Ending {
   readonly #controller = new AbortController()
   readonly #parent: AbortSignal
-  readonly #waiting = new Set<(reason: unknown) => void>()
+  readonly #waits = new Waits()
   #timer: NodeJS.Timeout | undefined
-  #overdue = false
 
   constructor(parent: AbortSignal) {
     this.#parent = parent
@@ -25,22 +26,13 @@ export class Ending {
   /** The first reason is the one that counts. */
   abort(reason: unknown): void {
     if (this.signal.aborted) return
-    this.#timer = setTimeout(() => this.#giveUp(), ABORT_GRACE_MS)
+    this.#timer = setTimeout(() => this.#waits.end(this.signal.reason), ABORT_GRACE_MS)
     this.#controller.abort(reason)
   }
 
-  /**
-   * The result of `work`, or a rejection with the abort's reason when the grace is over. Not `Promise.race` against one
-   * long-lived promise, which would keep every result reachable for as long as that lives.
-   */
+  /** The result of `work`, or a rejection with the abort's reason when the grace is over. */
   wait<T>(work: Promise<T> | T): Promise<T> {
-    const { promise, resolve, reject } = Promise.withResolvers<T>()
-    this.#waiting.add(reject)
-    Promise.resolve(work)
-      .then(resolve, reject)
-      .finally(() => this.#waiting.delete(reject))
-    if (this.#overdue) reject(this.signal.reason)
-    return promise
+    return this.#waits.wait(work)
   }
 
   clear(): void {
@@ -49,9 +41,4 @@ export class Ending {
   }
 
   readonly #onParent = (): void => this.abort(this.#parent.reason)
-
-  #giveUp(): void {
-    this.#overdue = true
-    for (const reject of this.#waiting) reject(this.signal.reason)
-  }
 }

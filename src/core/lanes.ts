@@ -9,6 +9,7 @@ import { isTrap } from '../columnar/trap.ts'
 import { publish } from './diagnostics.ts'
 import { MillraceError } from './errors.ts'
 import { Moved, ThreadRpc } from './thread-rpc.ts'
+import { Waits } from './waits.ts'
 
 /** A value set by its `ref`, in pieces. */
 export type OpenValueSet = (ref: string) => AsyncIterable<readonly string[]>
@@ -114,7 +115,7 @@ class Lane {
     this.#open.set(id, { openFile, valueSet, files: [], values: new Map() })
     const opened = this.#rpc.call<void>('open', [id, plan])
     opened.catch(() => {})
-    const calls = new Calls()
+    const calls = new Waits()
     const call = <T>(method: string): Promise<T> => calls.wait(opened.then(() => this.#rpc.call<T>(method, [id])))
     return {
       next: () =>
@@ -177,28 +178,6 @@ class Lane {
     const reader = this.#open.get(id)
     if (!reader) throw new MillraceError('cancelled', 'the reading was ended')
     return reader
-  }
-}
-
-/**
- * The calls of one reader, which its end rejects. Not `Promise.race` against one promise for the end: that would keep every
- * span that was ever read reachable for as long as the reader lives.
- */
-class Calls {
-  readonly #waiting = new Set<(reason: unknown) => void>()
-  #ended: { readonly reason: unknown } | undefined
-
-  wait<T>(call: Promise<T>): Promise<T> {
-    const { promise, resolve, reject } = Promise.withResolvers<T>()
-    this.#waiting.add(reject)
-    call.then(resolve, reject).finally(() => this.#waiting.delete(reject))
-    if (this.#ended) reject(this.#ended.reason)
-    return promise
-  }
-
-  end(reason: unknown): void {
-    this.#ended ??= { reason }
-    for (const reject of this.#waiting) reject(reason)
   }
 }
 
