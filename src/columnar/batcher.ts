@@ -1,12 +1,8 @@
 /** Encoded rows into batches: how rows are framed, and where a batch is cut. */
 import { formatChecksum, hashRow } from './checksum.ts'
-import type { Encoding, FilledBatch, Piece, ReadPlan } from './read-plan.ts'
+import type { Allocate, EncoderPlan } from './encoder.ts'
+import type { Encoding, FilledBatch, Piece } from './read-plan.ts'
 import { TextColumnRows, TextRows } from './text-rows.ts'
-
-type BatcherPlan = Pick<
-  ReadPlan,
-  'encoding' | 'ids' | 'columns' | 'batchRows' | 'batchBytes' | 'stableBatches' | 'checksums'
->
 
 /**
  * Fills one batch at a time, as full as its limits allow. Stable batches are whole spans, as many as fit, or else pieces
@@ -14,7 +10,7 @@ type BatcherPlan = Pick<
  * is cut wherever a batch is full and at its end.
  */
 export class Batcher {
-  readonly #plan: BatcherPlan
+  readonly #plan: EncoderPlan
   readonly #framing: Framing
   readonly #payload = new TextRows()
   readonly #ids: TextColumnRows | undefined
@@ -26,7 +22,7 @@ export class Batcher {
   #earlierRows = 0
   #filled: FilledBatch[] = []
 
-  constructor(plan: BatcherPlan) {
+  constructor(plan: EncoderPlan, _allocate: Allocate) {
     this.#plan = plan
     this.#framing = FRAMINGS[plan.encoding.kind]
     this.#ids = plan.ids === undefined ? undefined : new TextColumnRows()
@@ -135,6 +131,7 @@ interface Framing {
 }
 
 const FRAMINGS: Readonly<Record<Encoding['kind'], Framing>> = {
+  'kafka-batch': { end: [] },
   rows: { end: [] },
   ndjson: { after: 0x0a, end: [] },
   'json-array': { first: 0x5b, next: 0x2c, end: [0x5d] },

@@ -12,6 +12,33 @@ export type Encoding =
   | { readonly kind: 'ndjson' }
   /** One JSON array. Row i is preceded by one byte (`[` or `,`), which belongs to it; one `]` follows the last. */
   | { readonly kind: 'json-array' }
+  | KafkaEncoding
+
+/**
+ * A Kafka record batch of version 2 (KIP-98, "Message Format"), all of whose records go to one partition. The value of a record is
+ * the row's JSON. `ends` is empty. What only the sender can know is for it to complete in place, in the first 61 bytes: producer
+ * id, producer epoch and base sequence (all -1), the CRC (0), and where `timestamp` is `now` also both timestamps (0).
+ */
+export interface KafkaEncoding {
+  readonly kind: 'kafka-batch'
+  /** Of the topic. Records without a key go to one partition until their batch is cut, and then to the next. */
+  readonly partitions: number
+  /** The column whose value, as text, is the record's key; its murmur2 hash decides the partition as in Kafka's Java client. */
+  readonly key?: string
+  /**
+   * A timestamp column is cut to milliseconds, NULL is the time of encoding. A row from before 1970, which Kafka has no timestamp
+   * for, is refused.
+   */
+  readonly timestamp: 'now' | { readonly column: string }
+  /** Headers of every record. */
+  readonly headers: Readonly<Record<string, string>>
+  /** A batch that compression would make larger stays as it is. */
+  readonly compression: Compression
+  /** Largest record batch that the topic takes. A row that makes a larger one all by itself is refused. */
+  readonly maxBatchBytes?: number
+}
+
+export type Compression = 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd'
 
 export interface ReadPlan {
   readonly chunks: readonly PlannedChunk[]
@@ -68,6 +95,8 @@ export interface UnitReader {
   next(): Promise<SpanRead | undefined>
   /** Cuts what is filling, however little it is. */
   cut(): Promise<readonly FilledBatch[]>
+  /** Nobody reads these bytes of a batch any more: their memory may be used again. At once, and in any order with all else. */
+  release(bytes: Uint8Array<ArrayBuffer>): void
   /** Idempotent; frees what the reading holds. */
   close(): Promise<void>
 }
@@ -90,6 +119,7 @@ export interface SpanRead {
 /** Many encoded rows in one buffer that belongs to the receiver. */
 export interface FilledBatch {
   readonly rows: number
+  /** At the start of its buffer, which may be longer: it comes from a pool, and goes back there by `UnitReader.release`. */
   readonly bytes: Uint8Array<ArrayBuffer>
   /** Row i is `bytes[ends[i-1] ?? 0, ends[i])`; empty where the framing hides single rows. */
   readonly ends: Uint32Array<ArrayBuffer>
@@ -98,6 +128,11 @@ export interface FilledBatch {
   readonly rowNumbers: Uint32Array<ArrayBuffer>
   /** 32-bit FNV-1a over the pieces' chunks and the row numbers, as 8 hex digits: equal for equal rows. */
   readonly rowsHash: string
+  /**
+   * Why no row of the batch can be sent as the encoding asks (one that is larger than the topic takes). Such a batch is framed as
+   * `rows` and has no partition.
+   */
+  readonly refusal?: string
   readonly partition?: number
   readonly ids?: TextColumn
   readonly columns?: Readonly<Record<string, TextColumn>>

@@ -1,23 +1,34 @@
 /** Reads a unit: files ▸ row groups and record batches ▸ spans ▸ selected rows ▸ encoded batches. */
-import type { RecordBatch } from 'apache-arrow'
 import { CancelledError } from '../core/errors.ts'
 import { arrowParts } from './arrow-ipc.ts'
-import { Batcher } from './batcher.ts'
+import { type Allocate, openEncoder, type SpanEncoder } from './encoder.ts'
 import { openFileBytes, untilAborted } from './file-bytes.ts'
 import { inFile } from './file-errors.ts'
 import { parquetParts } from './parquet.ts'
 import type { FilledBatch, OpenFile, PlannedChunk, ReadPlan, SpanRead, UnitReader } from './read-plan.ts'
-import { renderColumn, renderRows } from './render.ts'
-import { columnOf, compilePredicate, type Select } from './selection.ts'
-import { type Span, spansOf } from './spans.ts'
+import { type CompiledPredicate, compilePredicate } from './selection.ts'
+import { type Prune, type Span, spansOf } from './spans.ts'
 
-/** `valueSet`: called at most once, for the predicate's values. */
+/** `valueSet`: called at most once, for the predicate's values. `allocate`: where batches get their memory. */
 export function openUnitReader(
   plan: ReadPlan,
   openFile: OpenFile,
   valueSet: (ref: string) => Promise<ReadonlySet<string>>,
+  pool: BufferPool = newBuffers,
 ): UnitReader {
-  return new PlanReader(plan, openFile, valueSet)
+  return new PlanReader(plan, openFile, valueSet, pool)
+}
+
+/** Memory for batches: what is given back may be taken again. */
+export interface BufferPool {
+  readonly take: Allocate
+  give(bytes: Uint8Array<ArrayBuffer>): void
+}
+
+const newBuffers: BufferPool = {
+  // not zeroed, and not part of Node's own pool, whose buffers cannot be transferred
+  take: length => new Uint8Array(Buffer.allocUnsafeSlow(length).buffer),
+  give() {},
 }
 
 interface ChunkSpan {
@@ -26,30 +37,35 @@ interface ChunkSpan {
 }
 
 class PlanReader implements UnitReader {
-  readonly #plan: ReadPlan
-  readonly #batcher: Batcher
+  readonly #pool: BufferPool
+  readonly #encoder: SpanEncoder
   readonly #abort = new AbortController()
   readonly #spans: AsyncGenerator<ChunkSpan>
-  readonly #loadSelect: () => Promise<Select | undefined>
-  #select: Promise<Select | undefined> | undefined
+  readonly #predicate: () => Promise<CompiledPredicate | undefined>
   #failure: { readonly error: unknown } | undefined
 
-  constructor(plan: ReadPlan, openFile: OpenFile, valueSet: (ref: string) => Promise<ReadonlySet<string>>) {
+  constructor(
+    plan: ReadPlan,
+    openFile: OpenFile,
+    valueSet: (ref: string) => Promise<ReadonlySet<string>>,
+    pool: BufferPool,
+  ) {
     const { signal } = this.#abort
-    this.#plan = plan
-    this.#batcher = new Batcher(plan)
-    this.#spans = unitSpans(plan, openFile, signal)
-    this.#loadSelect = async () => plan.predicate && untilAborted(compilePredicate(plan.predicate, valueSet), signal)
+    this.#pool = pool
+    this.#encoder = openEncoder(plan, pool.take)
+    let compiled: Promise<CompiledPredicate | undefined> | undefined
+    const compile = async () => plan.predicate && untilAborted(compilePredicate(plan.predicate, valueSet), signal)
+    this.#predicate = () => (compiled ??= compile())
+    this.#spans = unitSpans(plan, openFile, this.#predicate, signal)
   }
 
   async next(): Promise<SpanRead | undefined> {
     this.#throwFailure()
     try {
-      this.#select ??= this.#loadSelect()
-      const select = await this.#select
       const { done, value } = await this.#spans.next()
+      const predicate = await this.#predicate()
       this.#abort.signal.throwIfAborted()
-      return done ? undefined : this.#encode(value, select)
+      return done ? undefined : this.#encode(value, predicate)
     } catch (error) {
       // the file is at no known place now: reading on would leave out rows
       this.#failure ??= { error }
@@ -59,8 +75,12 @@ class PlanReader implements UnitReader {
 
   async cut(): Promise<readonly FilledBatch[]> {
     this.#throwFailure()
-    this.#batcher.cut()
-    return this.#batcher.takeFilled()
+    this.#encoder.cut()
+    return this.#encoder.takeFilled()
+  }
+
+  release(bytes: Uint8Array<ArrayBuffer>): void {
+    this.#pool.give(bytes)
   }
 
   async close(): Promise<void> {
@@ -69,56 +89,42 @@ class PlanReader implements UnitReader {
     this.#abort.abort(error)
     // behind a next() that is under way, which now soon ends
     await this.#spans.return(undefined)
+    this.#encoder.close()
   }
 
   #throwFailure(): void {
     if (this.#failure) throw this.#failure.error
   }
 
-  #encode({ chunk, span }: ChunkSpan, select: Select | undefined): SpanRead {
-    this.#batcher.beginSpan(chunk.chunk, span.row)
-    const selected = span.rows === 0 ? 0 : this.#addRows(chunk, span, select)
-    const bytes = this.#batcher.endSpan()
+  #encode({ chunk: { chunk, name }, span }: ChunkSpan, predicate: CompiledPredicate | undefined): SpanRead {
     const { row, rows, last } = span
-    return {
-      chunk: chunk.chunk,
-      row,
-      rows,
-      filtered: rows - selected,
-      bytes,
-      last,
-      batches: this.#batcher.takeFilled(),
+    let filtered = rows
+    let bytes = 0
+    if (!span.skipped) {
+      span.use(batch =>
+        inFile(name, () => {
+          const selected = predicate?.select(batch, name)
+          filtered = rows - (selected?.length ?? rows)
+          bytes = this.#encoder.add({ chunk, row, name, batch, selected })
+        }),
+      )
     }
-  }
-
-  /** Returns how many there were. */
-  #addRows({ name }: PlannedChunk, span: Span, select: Select | undefined): number {
-    return span.use(batch => inFile(name, () => this.#addBatch(name, span, batch, select?.(batch, name))))
-  }
-
-  #addBatch(name: string, span: Span, batch: RecordBatch, selected: Uint32Array | undefined): number {
-    const json = renderRows(batch)
-    const columns = (this.#plan.columns ?? []).map(column => {
-      const { field, data } = columnOf(batch, name, column)
-      return renderColumn(field, data)
-    })
-    const count = selected?.length ?? span.rows
-    const texts: (string | null)[] = []
-    for (let index = 0; index < count; index++) {
-      const row = selected ? selected[index]! : index
-      for (let column = 0; column < columns.length; column++) texts[column] = columns[column]!.text(row)
-      this.#batcher.add(span.row + row, json(row), texts)
-    }
-    return count
+    return { chunk, row, rows, filtered, bytes, last, batches: this.#encoder.takeFilled() }
   }
 }
 
-async function* unitSpans(plan: ReadPlan, openFile: OpenFile, signal: AbortSignal): AsyncGenerator<ChunkSpan> {
+async function* unitSpans(
+  plan: ReadPlan,
+  openFile: OpenFile,
+  loadPredicate: () => Promise<CompiledPredicate | undefined>,
+  signal: AbortSignal,
+): AsyncGenerator<ChunkSpan> {
+  const prune: Prune | undefined = (await loadPredicate())?.prune
   for (const chunk of plan.chunks) {
     const file = await openFileBytes(chunk, openFile, signal)
     try {
       const parts = chunk.format === 'parquet' ? parquetParts(chunk, file, plan) : arrowParts(chunk, file, plan)
-      for await (const span of spansOf(chunk, plan.spanRows, parts)) yield { chunk, span }
+      for await (const span of spansOf(chunk, plan.spanRows, parts, prune)) yield { chunk, span }
     } finally {
       await file.close()
     }

@@ -6,9 +6,15 @@ import type { ColumnType } from './column-type.ts'
 import { corrupt } from './file-errors.ts'
 import type { Predicate } from './predicate.ts'
 import { renderColumn } from './render.ts'
+import type { Prune } from './spans.ts'
 
 /** The selected rows of a batch, ascending; undefined where that is all of them. `name`: of the staged file, for errors. */
 export type Select = (batch: RecordBatch, name: string) => Uint32Array | undefined
+
+export interface CompiledPredicate {
+  readonly select: Select
+  readonly prune?: Prune
+}
 
 /**
  * A batch's column may have another type than the predicate names for it, as far as the values mean the same: files say
@@ -18,16 +24,17 @@ export type Select = (batch: RecordBatch, name: string) => Uint32Array | undefin
 export async function compilePredicate(
   predicate: Predicate,
   valueSet: (ref: string) => Promise<ReadonlySet<string>>,
-): Promise<Select> {
+): Promise<CompiledPredicate> {
   const { window, filter } = predicate
   const values = filter && ('ref' in filter.values ? await valueSet(filter.values.ref) : new Set(filter.values.inline))
-  return (batch, name) => {
+  const selectRows: Select = (batch, name) => {
     const tests = [
       ...(window ? [windowTest(window, columnOf(batch, name, window.column), name)] : []),
       ...(filter && values ? [valuesTest(filter, values, columnOf(batch, name, filter.column), name)] : []),
     ]
     return select(batch.numRows, tests)
   }
+  return { select: selectRows }
 }
 
 type RowTest = (row: number) => boolean

@@ -6,8 +6,16 @@ import type { PlannedChunk } from './read-plan.ts'
 /** A row group or a record batch of a file: as many rows as are decoded together. */
 export interface Part {
   readonly rows: number
+  /** What the file says about the values of a column in this part; undefined where it says nothing that can be relied on. */
+  range?(column: string): ValueRange | undefined
   /** From row `offset` of the part on, in slices of `spanRows`; the last one may be shorter. */
   decode(offset: number): AsyncGenerator<Slice>
+}
+
+/** Bounds of a column's values other than NULL, in canonical text (`literal.ts`); they need not be values themselves. */
+export interface ValueRange {
+  readonly min: string
+  readonly max: string
 }
 
 export interface Slice {
@@ -23,7 +31,12 @@ export interface Span extends Slice {
   /** Number of the first row in the chunk. */
   readonly row: number
   readonly last: boolean
+  /** No row of it is wanted: it was not read and has no batch. */
+  readonly skipped: boolean
 }
+
+/** Whether no row of a part can be wanted. */
+export type Prune = (part: Part) => boolean
 
 /**
  * Spans from the chunk's watermark on. No span crosses a part, and parts without rows have none; so the spans depend on the
@@ -33,22 +46,28 @@ export async function* spansOf(
   chunk: PlannedChunk,
   spanRows: number,
   parts: AsyncGenerator<Part>,
+  prune?: Prune,
 ): AsyncGenerator<Span> {
   try {
-    yield* spansFrom(chunk, spanRows, parts)
+    yield* spansFrom(chunk, spanRows, parts, prune)
   } finally {
     await parts.return(undefined)
   }
 }
 
-async function* spansFrom(chunk: PlannedChunk, spanRows: number, parts: AsyncGenerator<Part>): AsyncGenerator<Span> {
+async function* spansFrom(
+  chunk: PlannedChunk,
+  spanRows: number,
+  parts: AsyncGenerator<Part>,
+  prune: Prune | undefined,
+): AsyncGenerator<Span> {
   const { name, fromRow } = chunk
   let row = 0
   let part = await nextPart(parts)
   for (; part && row + part.rows <= fromRow; part = await nextPart(parts)) row += part.rows
   if (!part) {
     if (row < fromRow) throw corrupt(name, `has ${row} rows, and reading was to go on at row ${fromRow}`)
-    yield { row, rows: 0, last: true, use: noRows }
+    yield { row, rows: 0, last: true, skipped: true, use: noRows }
   }
   while (part) {
     const end: number = row + part.rows
@@ -57,12 +76,14 @@ async function* spansFrom(chunk: PlannedChunk, spanRows: number, parts: AsyncGen
       throw corrupt(name, `has no span that begins at row ${fromRow}, where reading was to go on`)
     row += offset
     let next: Part | undefined
-    for await (const slice of part.decode(offset)) {
+    const skipped = prune?.(part) ?? false
+    const slices = skipped ? unread(part.rows - offset, spanRows) : part.decode(offset)
+    for await (const slice of slices) {
       if (slice.rows !== Math.min(spanRows, end - row))
         throw corrupt(name, `does not have the rows that it says it has`)
       // not earlier: looking for the next part of a stream reads past the present one
       if (row + slice.rows === end) next = await nextPart(parts)
-      yield { ...slice, row, last: row + slice.rows === end && next === undefined }
+      yield { ...slice, row, skipped, last: row + slice.rows === end && next === undefined }
       row += slice.rows
     }
     if (row !== end) throw corrupt(name, 'does not have the rows that it says it has')
@@ -78,6 +99,10 @@ async function nextPart(parts: AsyncGenerator<Part>): Promise<Part | undefined> 
   }
 }
 
+function* unread(rows: number, spanRows: number): Generator<Slice> {
+  for (let left = rows; left > 0; left -= spanRows) yield { rows: Math.min(left, spanRows), use: noRows }
+}
+
 function noRows(): never {
-  throw new Error('a span of 0 rows has no batch')
+  throw new Error('a span that was skipped has no batch')
 }

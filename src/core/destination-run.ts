@@ -73,6 +73,7 @@ export async function openSession(
     leaseEpoch: probe ? 0 : lease.epoch,
     saved,
     save: state => store.setDestination(lease, uid, { saved: state }),
+    reframe: () => Promise.reject(new Error('to be written')),
     signal,
   })
   const waits = new Waits()

@@ -37,6 +37,7 @@ function hostLane(): Lanes {
       return {
         next: async () => (await opened).next(),
         cut: async () => (await opened).cut(),
+        release() {},
         close: async () => (await opened).close(),
       }
     },
@@ -124,6 +125,7 @@ class Lane {
           throw error
         }),
       cut: () => call('cut'),
+      release() {},
       close: async () => {
         calls.end(new MillraceError('cancelled', 'the reading was ended'))
         if (!this.#open.delete(id)) return

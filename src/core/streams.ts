@@ -57,6 +57,7 @@ export function streamContext({
     leaseEpoch: 1,
     saved: undefined,
     save: async () => {},
+    reframe: () => Promise.reject(new Error('to be written')),
     signal: new AbortController().signal,
     ...overrides,
   }

@@ -56,6 +56,11 @@ export interface SinkContext {
   readonly saved: Json | undefined
   /** Durable before it resolves; for what must not change while the job lives, such as a partition count. Not in a probe. */
   readonly save: SaveState
+  /**
+   * Cuts a batch that was refused into batches of its own, one for each group of row positions (ascending), framed alike: for sinks
+   * that retry by themselves with an encoding that hides its rows. Runs in a lane. The batch and what comes of it are the caller's.
+   */
+  readonly reframe: (batch: MessageBatch, groups: readonly (readonly number[])[]) => Promise<readonly MessageBatch[]>
   /** Aborted when the session has to end in a hurry. */
   readonly signal: AbortSignal
 }
@@ -140,6 +145,7 @@ export interface MessageBatch {
    */
   readonly name: string
   readonly rows: number
+  /** Yours until `write` settles, then used again for other rows: copy what is to be kept. */
   readonly bytes: Uint8Array<ArrayBuffer>
   /** Row i is `bytes[ends[i-1] ?? 0, ends[i])`; empty where the framing hides single rows. */
   readonly ends: Uint32Array<ArrayBuffer>

@@ -58,6 +58,7 @@ export function openSession(job: TestJob, probe = false): Promise<SinkSession> {
       if (probe) throw new Error('a probe must not save')
       job.saved = JSON.parse(JSON.stringify(state))
     },
+    reframe: () => Promise.reject(new Error('to be written')),
     signal: new AbortController().signal,
   })
 }
@@ -184,6 +185,8 @@ function frame(payloads: readonly string[], encoding: Encoding): Pick<MessageBat
         payloads.map((payload, row) => (row === 0 ? '[' : ',') + payload),
         ']',
       )
+    case 'kafka-batch':
+      throw new Error('to be written')
   }
 }
 

@@ -28,7 +28,7 @@ function fill(
   spans: readonly TestSpan[],
   cuts: ReadonlySet<number> = new Set(),
 ): FilledBatch[][] {
-  const batcher = new Batcher({ ...UNLIMITED, ...options })
+  const batcher = new Batcher({ ...UNLIMITED, ...options }, length => new Uint8Array(length))
   const filled = spans.map((span, index) => {
     batcher.beginSpan(span.chunk, span.row)
     for (const { row, json } of span.rows) batcher.add(row, json, [])
@@ -162,7 +162,10 @@ describe('what is handed out beside the payload', () => {
     })
 
   test('is cut with the rows', () => {
-    const batcher = new Batcher({ ...UNLIMITED, batchRows: 2, ids: 'job', columns: ['key', 'other'] })
+    const batcher = new Batcher(
+      { ...UNLIMITED, batchRows: 2, ids: 'job', columns: ['key', 'other'] },
+      length => new Uint8Array(length),
+    )
     batcher.beginSpan(5, 100)
     batcher.add(100, '1', ['é', 'x'])
     batcher.add(103, '2', [null, 'y'])
@@ -278,7 +281,10 @@ test('stable batches are the same on every reading, from wherever one of them en
 })
 
 test('every buffer is of its own and no larger than it needs to be, so that it can be transferred', () => {
-  const batcher = new Batcher({ ...UNLIMITED, batchRows: 2, ids: 'job', columns: ['key'] })
+  const batcher = new Batcher(
+    { ...UNLIMITED, batchRows: 2, ids: 'job', columns: ['key'] },
+    length => new Uint8Array(length),
+  )
   batcher.beginSpan(0, 0)
   for (let row = 0; row < 5; row++) batcher.add(row, '{}', [String(row)])
   batcher.endSpan()

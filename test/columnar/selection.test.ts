@@ -56,7 +56,7 @@ function raw64(type: DataType, values: readonly (bigint | null)[]): Data {
 
 /** Selected rows; undefined where all are. */
 async function select(predicate: Predicate, batch: RecordBatch, valueSet = noValueSet): Promise<number[] | undefined> {
-  const rows = (await compilePredicate(predicate, valueSet))(batch, 'part-0')
+  const rows = (await compilePredicate(predicate, valueSet)).select(batch, 'part-0')
   return rows && [...rows]
 }
 
@@ -211,7 +211,7 @@ describe('a filter', () => {
       },
     )
     const batch = batchOf({ c: column(new Utf8(), ['a', 'b']) })
-    for (let round = 0; round < 3; round++) expect([...compiled(batch, 'part-0')!]).toEqual([1])
+    for (let round = 0; round < 3; round++) expect([...compiled.select(batch, 'part-0')!]).toEqual([1])
     expect(asked).toEqual(['sha-1'])
   })
 })

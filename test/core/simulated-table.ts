@@ -135,6 +135,8 @@ class SimulatedReader implements UnitReader {
     })
   }
 
+  release(): void {}
+
   get closed(): boolean {
     return this.#closing.signal.aborted
   }

@@ -26,6 +26,7 @@ export function contextOf(parts: Partial<SinkContext> = {}): SinkContext & { sav
     save: async (state: Json) => {
       context.saved = state
     },
+    reframe: () => Promise.reject(new Error('no batch is refused here')),
     signal: new AbortController().signal,
     ...parts,
   }

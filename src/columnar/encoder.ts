@@ -1,0 +1,43 @@
+/**
+ * Rows of spans into message batches: rendering, framing and cutting. There are two implementations, which make the same
+ * bytes and cut them at the same places: the kernel in WebAssembly, and plain JavaScript.
+ */
+import type { RecordBatch } from 'apache-arrow'
+import { JavaScriptEncoder } from './javascript-encoder.ts'
+import type { FilledBatch, ReadPlan } from './read-plan.ts'
+
+/** What of a plan an encoder goes by. */
+export type EncoderPlan = Pick<
+  ReadPlan,
+  'encoding' | 'ids' | 'columns' | 'batchRows' | 'batchBytes' | 'stableBatches' | 'checksums'
+>
+
+/** The rows of one span, which lie in `batch` from its first row on. */
+export interface SpanRows {
+  readonly chunk: number
+  /** First row of the span in its chunk. */
+  readonly row: number
+  /** Name of the staged file, for errors. */
+  readonly name: string
+  readonly batch: RecordBatch
+  /** Those to encode, ascending; undefined: all. */
+  readonly selected: Uint32Array | undefined
+}
+
+export interface SpanEncoder {
+  /** Encodes a span to its end and cuts what is full by then. Returns the payload bytes of its rows. The batch is not kept. */
+  add(span: SpanRows): number
+  /** Cuts what is filling, between two spans. */
+  cut(): void
+  /** The batches that were cut since the last call, in order. */
+  takeFilled(): FilledBatch[]
+  /** Frees what is filling. Idempotent. */
+  close(): void
+}
+
+/** Gives `length` bytes at the start of a buffer of their own, with anything in them. */
+export type Allocate = (length: number) => Uint8Array<ArrayBuffer>
+
+export function openEncoder(plan: EncoderPlan, allocate: Allocate): SpanEncoder {
+  return new JavaScriptEncoder(plan, allocate)
+}
