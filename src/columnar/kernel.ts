@@ -39,7 +39,8 @@ export function chooseKernel(wanted: string | undefined = process.env['MILLRACE_
 
 /** This thread's choice, made once. */
 export function kernelChoice(): KernelChoice {
-  return (chosen ??= chooseKernel())
+  chosen ??= chooseKernel()
+  return chosen
 }
 
 let chosen: KernelChoice | undefined
