@@ -1,0 +1,127 @@
+/**
+ * UTF-8 as JSON text or as it is, 16 bytes at a time.
+ *
+ * A vector is copied before it is looked at; a comparison then tells its first byte that cannot stay as it is. Up to there
+ * the copy counts, and what stands there is dealt with by itself: a character to escape, or a run of characters beyond
+ * ASCII, which are checked one by one. The last vector reaches beyond the string; bytes there never count. So there is no
+ * loop for a rest, which at 42 or 66 bytes a value would cost more than the vectors.
+ *
+ * Ill-formed UTF-8 becomes U+FFFD, one for each maximal subpart of a character (The Unicode Standard, chapter 3, table 3-7
+ * and "U+FFFD Substitution of Maximal Subparts"; the WHATWG Encoding Standard's decoder does the same).
+ */
+
+const QUOTE: u8 = 0x22
+const BACKSLASH: u8 = 0x5c
+const VECTOR = 16
+
+/**
+ * A JSON string, quotes included, escaped as `JSON.stringify` escapes: at most 6 * length + 2 bytes. Reads up to 16 bytes
+ * behind the source and writes up to 16 behind what it returns.
+ */
+export function writeJsonString(src: usize, length: usize, dst: usize): usize {
+  store<u8>(dst, QUOTE)
+  const end = writeCharacters(src, length, dst + 1, true)
+  store<u8>(end, QUOTE)
+  return end + 1
+}
+
+/** The text alone, nothing escaped: at most 3 * length bytes. Reads and writes beyond as {@link writeJsonString}. */
+export function writeText(src: usize, length: usize, dst: usize): usize {
+  return writeCharacters(src, length, dst, false)
+}
+
+// @ts-ignore: decorator
+@inline
+function writeCharacters(src: usize, length: usize, dst: usize, escapes: bool): usize {
+  const end = src + length
+  while (src < end) {
+    const bytes = v128.load(src)
+    v128.store(dst, bytes)
+    const special = escapes ? escapable(bytes) : i8x16.bitmask(bytes)
+    const plain = <usize>ctz(special | (1 << VECTOR))
+    src += plain
+    dst += plain
+    if (src >= end) return dst - (src - end)
+    if (plain == VECTOR) continue
+    if (escapes && load<i8>(src) >= 0) {
+      dst = writeEscape(load<u8>(src++), dst)
+      continue
+    }
+    // characters beyond ASCII mostly come together: stay here as long as they do
+    do {
+      const known = wellFormed(src, end)
+      store<u32>(dst, load<u32>(src))
+      if (known == 0) {
+        store<u32>(dst, 0xbdbfef)
+        src += subpart(src, end)
+        dst += 3
+      } else {
+        src += known
+        dst += known
+      }
+    } while (src < end && load<i8>(src) < 0)
+  }
+  return dst
+}
+
+/** A bit for each byte that JSON does not take as it is, or that is beyond ASCII: as signed bytes the latter are below 0x20. */
+// @ts-ignore: decorator
+@inline
+function escapable(bytes: v128): i32 {
+  const low = i8x16.lt_s(bytes, i8x16.splat(0x20))
+  const marks = v128.or(i8x16.eq(bytes, i8x16.splat(QUOTE)), i8x16.eq(bytes, i8x16.splat(BACKSLASH)))
+  return i8x16.bitmask(v128.or(low, marks))
+}
+
+/** `\b \t \n \f \r` by their second character; 0 where `\u00xx` is the only form. */
+const SHORT = memory.data<u8>([
+  0, 0, 0, 0, 0, 0, 0, 0, 0x62, 0x74, 0x6e, 0, 0x66, 0x72, 0, 0,
+  0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+])
+
+function writeEscape(byte: u8, dst: usize): usize {
+  const letter = byte >= 0x20 ? byte : load<u8>(SHORT + byte)
+  if (letter != 0) {
+    store<u16>(dst, <u16>BACKSLASH | (<u16>letter << 8))
+    return dst + 2
+  }
+  // "\u00", then two hexadecimal digits
+  store<u32>(dst, 0x3030755c)
+  const low = byte & 15
+  store<u8>(dst + 4, 0x30 + (byte >> 4))
+  store<u8>(dst + 5, low + (low < 10 ? 0x30 : 0x57))
+  return dst + 6
+}
+
+/** The bytes of the well-formed character beyond ASCII at `src`; 0 where there is none. */
+// @ts-ignore: decorator
+@inline
+function wellFormed(src: usize, end: usize): usize {
+  let word = load<u32>(src)
+  const left = end - src
+  // what lies behind the end is no continuation of anything
+  if (left < 4) word &= (1 << (<u32>left << 3)) - 1
+  if ((word & 0xc0e0) == 0x80c0) return (word & 0x1e) != 0 ? 2 : 0
+  if ((word & 0xc0c0f0) == 0x8080e0) {
+    // neither overlong nor a surrogate: of the first four bits and the next one, not 0 0 and not d 1
+    const top = word & 0x200f
+    return top != 0 && top != 0x200d ? 3 : 0
+  }
+  if ((word & 0xc0c0c0f8) == 0x808080f0) {
+    const plane = ((word & 7) << 2) | ((word >> 12) & 3)
+    return plane - 1 < 16 ? 4 : 0
+  }
+  return 0
+}
+
+/** How many bytes of the ill-formed sequence at `src` one U+FFFD stands for: as many as could have begun a character, at least one. */
+function subpart(src: usize, end: usize): usize {
+  const lead = load<u8>(src)
+  if (lead < 0xe0 || lead > 0xf4 || src + 1 >= end) return 1
+  const second = load<u8>(src + 1)
+  const least: u8 = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80
+  const most: u8 = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf
+  if (second < least || second > most) return 1
+  if (lead < 0xf0 || src + 2 >= end) return 2
+  return (load<u8>(src + 2) & 0xc0) == 0x80 ? 3 : 2
+}
