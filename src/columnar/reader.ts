@@ -1,6 +1,7 @@
 /** Reads a unit: files ▸ row groups and record batches ▸ spans ▸ selected rows ▸ encoded batches. */
 import { CancelledError } from '../core/errors.ts'
 import { arrowParts } from './arrow-ipc.ts'
+import type { ByteSet } from './byte-set.ts'
 import { type Allocate, openEncoder, type SpanEncoder } from './encoder.ts'
 import { openFileBytes, untilAborted } from './file-bytes.ts'
 import { inFile } from './file-errors.ts'
@@ -8,12 +9,13 @@ import { parquetParts } from './parquet.ts'
 import type { FilledBatch, OpenFile, PlannedChunk, ReadPlan, SpanRead, UnitReader } from './read-plan.ts'
 import { type CompiledPredicate, compilePredicate } from './selection.ts'
 import { type Prune, type Span, spansOf } from './spans.ts'
+import type { NamedSet } from './value-sets.ts'
 
 /** `valueSet`: called at most once, for the predicate's values. `allocate`: where batches get their memory. */
 export function openUnitReader(
   plan: ReadPlan,
   openFile: OpenFile,
-  valueSet: (ref: string) => Promise<ReadonlySet<string>>,
+  valueSet: (set: NamedSet) => Promise<ByteSet>,
   pool: BufferPool = newBuffers,
 ): UnitReader {
   return new PlanReader(plan, openFile, valueSet, pool)
@@ -44,12 +46,7 @@ class PlanReader implements UnitReader {
   readonly #predicate: () => Promise<CompiledPredicate | undefined>
   #failure: { readonly error: unknown } | undefined
 
-  constructor(
-    plan: ReadPlan,
-    openFile: OpenFile,
-    valueSet: (ref: string) => Promise<ReadonlySet<string>>,
-    pool: BufferPool,
-  ) {
+  constructor(plan: ReadPlan, openFile: OpenFile, valueSet: (set: NamedSet) => Promise<ByteSet>, pool: BufferPool) {
     const { signal } = this.#abort
     this.#pool = pool
     this.#encoder = openEncoder(plan, pool.take)

@@ -1,12 +1,15 @@
 /** Which rows of a record batch a predicate selects. */
 import { DataType, DateUnit, Precision, type RecordBatch, TimeUnit } from 'apache-arrow'
 import { FormatError } from '../core/errors.ts'
+import type { ByteSet } from './byte-set.ts'
 import { ceilDivide, DAY_NANOS, readDateNanos, readTimestamp } from './calendar.ts'
 import type { ColumnType } from './column-type.ts'
 import { corrupt } from './file-errors.ts'
 import type { Predicate } from './predicate.ts'
 import { renderColumn } from './render.ts'
 import type { Prune } from './spans.ts'
+import { keyOf } from './value-keys.ts'
+import { loadSet, type NamedSet } from './value-sets.ts'
 
 /** The selected rows of a batch, ascending; undefined where that is all of them. `name`: of the staged file, for errors. */
 export type Select = (batch: RecordBatch, name: string) => Uint32Array | undefined
@@ -23,10 +26,10 @@ export interface CompiledPredicate {
  */
 export async function compilePredicate(
   predicate: Predicate,
-  valueSet: (ref: string) => Promise<ReadonlySet<string>>,
+  valueSet: (set: NamedSet) => Promise<ByteSet>,
 ): Promise<CompiledPredicate> {
   const { window, filter } = predicate
-  const values = filter && ('ref' in filter.values ? await valueSet(filter.values.ref) : new Set(filter.values.inline))
+  const values = filter && (await valuesOf(filter, valueSet))
   const selectRows: Select = (batch, name) => {
     const tests = [
       ...(window ? [windowTest(window, columnOf(batch, name, window.column), name)] : []),
@@ -35,6 +38,14 @@ export async function compilePredicate(
     return select(batch.numRows, tests)
   }
   return { select: selectRows }
+}
+
+function valuesOf(
+  { type, values }: NonNullable<Predicate['filter']>,
+  valueSet: (set: NamedSet) => Promise<ByteSet>,
+): Promise<ByteSet> {
+  if ('ref' in values) return valueSet({ ...values, type })
+  return loadSet({ ...values, type }, [values.inline])
 }
 
 type RowTest = (row: number) => boolean
@@ -97,7 +108,7 @@ function rawNumbers({ field, data }: BoundColumn): (row: number) => number | big
 
 function valuesTest(
   filter: NonNullable<Predicate['filter']>,
-  values: ReadonlySet<string>,
+  values: ByteSet,
   { field, data }: BoundColumn,
   name: string,
 ): RowTest {
@@ -105,7 +116,8 @@ function valuesTest(
   const { text } = renderColumn(field, data)
   return row => {
     const value = text(row)
-    return value !== null && values.has(value)
+    const key = value === null ? undefined : keyOf(value, filter.type)
+    return key !== undefined && values.has(new DataView(key.buffer, key.byteOffset), 0, key.length)
   }
 }
 

@@ -1,5 +1,6 @@
 /** How the rows of a staged file fall into spans, whatever the file's format. */
 import type { RecordBatch } from 'apache-arrow'
+import type { ColumnType } from './column-type.ts'
 import { corrupt } from './file-errors.ts'
 import type { PlannedChunk } from './read-plan.ts'
 
@@ -7,9 +8,16 @@ import type { PlannedChunk } from './read-plan.ts'
 export interface Part {
   readonly rows: number
   /** What the file says about the values of a column in this part; undefined where it says nothing that can be relied on. */
-  range?(column: string): ValueRange | undefined
+  range?(column: string): ColumnRange | undefined
   /** From row `offset` of the part on, in slices of `spanRows`; the last one may be shorter. */
   decode(offset: number): AsyncGenerator<Slice>
+}
+
+export interface ColumnRange {
+  /** How the file holds the values; a predicate may compare them as another type. */
+  readonly type: ColumnType
+  /** `none`: every value is NULL. */
+  readonly values: ValueRange | 'none'
 }
 
 /** Bounds of a column's values other than NULL, in canonical text (`literal.ts`); they need not be values themselves. */

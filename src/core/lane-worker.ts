@@ -2,12 +2,11 @@
 import { parentPort } from 'node:worker_threads'
 import type { FilledBatch, ReadPlan, TextColumn, UnitReader } from '../columnar/read-plan.ts'
 import { openUnitReader } from '../columnar/reader.ts'
-import { ValueSets } from '../columnar/value-sets.ts'
+import { heldSet, type SetHolder } from '../columnar/value-sets.ts'
 import type { RemoteAccess } from './lanes.ts'
 import { Moved, ThreadRpc } from './thread-rpc.ts'
 
 const readers = new Map<number, UnitReader>()
-const valueSets = new ValueSets()
 
 const host = new ThreadRpc(parentPort!, {
   open(id: number, plan: ReadPlan) {
@@ -16,8 +15,7 @@ const host = new ThreadRpc(parentPort!, {
       openUnitReader(
         plan,
         async chunk => localAccess(id, await host.call<RemoteAccess>('access', [id, chunk])),
-        // canonical text depends on the type that the values are compared with
-        ref => valueSets.get(`${ref} ${JSON.stringify(plan.predicate?.filter?.type)}`, () => pieces(id, ref)),
+        set => heldSet(set, holder(id), () => pieces(id, set.ref)),
       ),
     )
   },
@@ -34,12 +32,39 @@ const host = new ThreadRpc(parentPort!, {
     readers.delete(id)
     await reader?.close()
   },
+  give(bytes: Uint8Array<ArrayBuffer>) {
+    pool.give(bytes)
+  },
+  async reframe(framed: FramedRows, groups: readonly (readonly number[])[]) {
+    const parts = await reframe(framed, groups)
+    return new Moved(
+      parts,
+      parts.flatMap(({ bytes, ends }) => [bytes.buffer, ends.buffer]),
+    )
+  },
+  async openRows(framed: FramedRows, positions: readonly number[]) {
+    return openRows(framed, positions)
+  },
 })
+
+try {
+  const { kernel, reason } = kernelChoice()
+  host.tell('started', [{ encoder: kernel ? 'wasm' : 'javascript', ...(reason === undefined ? {} : { reason }) }])
+} catch {
+  // a choice that cannot be followed is the error of every reader that is opened
+}
 
 function localAccess(id: number, access: RemoteAccess): Awaited<ReturnType<Parameters<typeof openUnitReader>[1]>> {
   if (!('handle' in access)) return access
   const { handle, byteLength } = access
   return { byteLength, read: (start, end) => host.call<Uint8Array>('read', [id, handle, start, end]) }
+}
+
+function holder(id: number): SetHolder {
+  return {
+    claim: key => host.call('claimSet', [id, key]),
+    settle: (key, set) => host.call('settleSet', [id, key, set]),
+  }
 }
 
 async function* pieces(id: number, ref: string): AsyncGenerator<readonly string[]> {

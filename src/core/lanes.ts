@@ -4,8 +4,10 @@
  */
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
+import type { SharedSet } from '../columnar/byte-set.ts'
 import type { FileAccess, OpenFile, RandomAccess, ReadPlan, SpanRead, UnitReader } from '../columnar/read-plan.ts'
 import { isTrap } from '../columnar/trap.ts'
+import { loadSet, ValueSets } from '../columnar/value-sets.ts'
 import { publish } from './diagnostics.ts'
 import { MillraceError } from './errors.ts'
 import { Moved, ThreadRpc } from './thread-rpc.ts'
@@ -46,144 +48,68 @@ function hostLane(): Lanes {
 }
 
 async function openInHost(plan: ReadPlan, openFile: OpenFile, valueSet: OpenValueSet): Promise<UnitReader> {
-  const [{ openUnitReader }, { ValueSets }] = await Promise.all([
-    import('../columnar/reader.ts'),
-    import('../columnar/value-sets.ts'),
-  ])
-  const valueSets = new ValueSets()
-  return openUnitReader(plan, openFile, ref => valueSets.get(ref, () => valueSet(ref)))
+  const { openUnitReader } = await import('../columnar/reader.ts')
+  return openUnitReader(plan, openFile, set => loadSet(set, valueSet(set.ref)))
 }
 
 class WorkerLanes implements Lanes {
   readonly #lanes: (Lane | undefined)[]
+  readonly #resourceLimits: ResourceLimits
+  /** Files over one of which a lane ended, while it was busy with several. */
+  readonly #suspects = new Set<string>()
+  /** Lanes for one reader each, by which it shows whether that one's file was to blame. */
+  readonly #single = new Set<Lane>()
 
-  constructor(count: number) {
+  constructor(count: number, resourceLimits: ResourceLimits) {
     this.#lanes = Array.from({ length: count }, () => undefined)
+    this.#resourceLimits = resourceLimits
   }
 
   read(plan: ReadPlan, openFile: OpenFile, valueSet: OpenValueSet): UnitReader {
-    const loads = this.#lanes.map(lane => lane?.readers ?? 0)
-    const index = loads.indexOf(Math.min(...loads))
-    let lane = this.#lanes[index]
-    if (lane === undefined || lane.dead) {
-      lane = new Lane(index)
-      this.#lanes[index] = lane
-    }
-    return lane.read(plan, openFile, valueSet)
-  }
-
-  async close(): Promise<void> {
-    await Promise.all(this.#lanes.map(lane => lane?.end(new MillraceError('cancelled', 'the engine was closed'))))
-  }
-}
-
-interface OpenReader {
-  readonly openFile: OpenFile
-  readonly valueSet: OpenValueSet
-  readonly files: RandomAccess[]
-  readonly values: Map<string, AsyncIterator<readonly string[]>>
-}
-
-class Lane {
-  readonly #worker: Worker
-  readonly #rpc: ThreadRpc
-  readonly #open = new Map<number, OpenReader>()
-  readonly #number: number
-  #readers = 0
-  dead = false
-
-  constructor(number: number) {
-    this.#number = number
-    // flags of the host's own command line, such as --input-type, are not for this program
-    this.#worker = new Worker(workerUrl(), { name: `millrace lane ${number}`, execArgv: [] })
-    this.#worker.unref()
-    this.#rpc = new ThreadRpc(this.#worker, {
-      access: (id: number, chunk: number) => this.#access(id, chunk),
-      read: (id: number, handle: number, start: number, end: number) => this.#read(id, handle, start, end),
-      values: (id: number, ref: string) => this.#values(id, ref),
-    })
-    this.#worker.on('error', error => this.#replace(error))
-    this.#worker.on('exit', () => this.#replace(new Error('the thread ended')))
-  }
-
-  get readers(): number {
-    return this.#open.size
-  }
-
-  read(plan: ReadPlan, openFile: OpenFile, valueSet: OpenValueSet): UnitReader {
-    const id = this.#readers++
-    if (this.#open.size === 0) this.#worker.ref()
-    this.#open.set(id, { openFile, valueSet, files: [], values: new Map() })
-    const opened = this.#rpc.call<void>('open', [id, plan])
-    opened.catch(() => {})
-    const calls = new Waits()
-    const call = <T>(method: string): Promise<T> => calls.wait(opened.then(() => this.#rpc.call<T>(method, [id])))
+    const suspects = plan.chunks.map(fileKey).filter(key => this.#suspects.delete(key))
+    if (suspects.length === 0) return this.#leastLoaded().read(plan, openFile, valueSet)
+    const lane = this.#start(this.#lanes.length)
+    this.#single.add(lane)
+    const reader = lane.read(plan, openFile, valueSet)
     return {
-      next: () =>
-        call<SpanRead | undefined>('next').catch(error => {
-          if (isTrap(error)) this.#replace(error)
-          throw error
-        }),
-      cut: () => call('cut'),
-      release() {},
+      ...reader,
       close: async () => {
-        calls.end(new MillraceError('cancelled', 'the reading was ended'))
-        if (!this.#open.delete(id)) return
-        if (!this.dead) await this.#rpc.call('close', [id]).catch(() => {})
-        if (this.#open.size === 0 && !this.dead) this.#worker.unref()
+        await reader.close()
+        await lane.end(new MillraceError('cancelled', 'the reading was ended'))
+        this.#single.delete(lane)
       },
     }
   }
 
-  async end(error: unknown): Promise<void> {
-    this.dead = true
-    this.#rpc.fail(error)
-    // or the process might end while this is waited for
-    this.#worker.ref()
-    await this.#worker.terminate()
+  reframe(framed: FramedRows, groups: readonly (readonly number[])[]): Promise<readonly FramedRows[]> {
+    return this.#leastLoaded().reframe(framed, groups)
   }
 
-  /** The reader whose file did it has its own error already; the others lost their place and start again from their checkpoints. */
-  #replace(error: unknown): void {
-    if (this.dead) return
-    publish('lane', { lane: this.#number, error })
-    // the file that made the decoder trap may be another job's, and is not to be named in this one's error
-    const reason = isTrap(error) ? 'the decoder broke down over another file' : String(error)
-    void this.end(new MillraceError('lane_lost', `a lane stopped: ${reason}`, { cause: error }))
+  openRows(framed: FramedRows, positions: readonly number[]): Promise<readonly OpenedRow[]> {
+    return this.#leastLoaded().openRows(framed, positions)
   }
 
-  async #access(id: number, chunk: number): Promise<RemoteAccess> {
-    const reader = this.#reader(id)
-    const access = await reader.openFile(chunk)
-    if (!('read' in access)) return access
-    return { handle: reader.files.push(access) - 1, byteLength: access.byteLength }
+  async close(): Promise<void> {
+    const closed = new MillraceError('cancelled', 'the engine was closed')
+    await Promise.all([...this.#lanes, ...this.#single].map(lane => lane?.end(closed)))
   }
 
-  async #read(id: number, handle: number, start: number, end: number): Promise<Uint8Array | Moved<Uint8Array>> {
-    const bytes = await this.#reader(id).files[handle]!.read(start, end)
-    const whole = bytes.byteLength === bytes.buffer.byteLength && bytes.buffer instanceof ArrayBuffer
-    return whole ? new Moved(bytes, [bytes.buffer as ArrayBuffer]) : bytes
+  #leastLoaded(): Lane {
+    const loads = this.#lanes.map(lane => (lane === undefined || lane.dead ? 0 : lane.load))
+    const index = loads.indexOf(Math.min(...loads))
+    const lane = this.#lanes[index]
+    if (lane !== undefined && !lane.dead) return lane
+    return (this.#lanes[index] = this.#start(index))
   }
 
-  async #values(id: number, ref: string): Promise<readonly string[] | undefined> {
-    const reader = this.#reader(id)
-    let iterator = reader.values.get(ref)
-    if (iterator === undefined) {
-      iterator = reader.valueSet(ref)[Symbol.asyncIterator]()
-      reader.values.set(ref, iterator)
+  #start(number: number): Lane {
+    const onLost = (plans: readonly ReadPlan[]): void => {
+      for (const { chunks } of plans) for (const chunk of chunks) this.#suspects.add(fileKey(chunk))
     }
-    const { done, value } = await iterator.next()
-    return done ? undefined : value
-  }
-
-  #reader(id: number): OpenReader {
-    const reader = this.#open.get(id)
-    if (!reader) throw new MillraceError('cancelled', 'the reading was ended')
-    return reader
+    return new Lane({ number, resourceLimits: this.#resourceLimits, onLost })
   }
 }
 
-/** The sources run as they are under Node's type stripping; `tsc` rewrites import paths but not this one. */
-function workerUrl(): URL {
-  return new URL(import.meta.url.endsWith('.ts') ? './lane-worker.ts' : './lane-worker.js', import.meta.url)
+function fileKey({ name, bytes }: PlannedChunk): string {
+  return `${bytes} ${name}`
 }

@@ -4,7 +4,7 @@ import type { PlannedChunk } from '../../src/columnar/read-plan.ts'
 import { openUnitReader } from '../../src/columnar/reader.ts'
 import { isTrap } from '../../src/columnar/trap.ts'
 import { isMillraceError } from '../../src/core/errors.ts'
-import { planOf } from './read-units.ts'
+import { noValueSet, planOf } from './read-units.ts'
 
 export interface Outcome {
   readonly rows: number
@@ -26,7 +26,7 @@ async function readFile(bytes: Uint8Array, chunk: number): Promise<Outcome> {
   const reader = openUnitReader(
     plan,
     async () => access,
-    async () => new Set(),
+    noValueSet,
   )
   let rows = 0
   try {

@@ -12,6 +12,7 @@ import type {
 } from '../../src/columnar/read-plan.ts'
 import { renderRows } from '../../src/columnar/render.ts'
 import { spansOf } from '../../src/columnar/spans.ts'
+import type { NamedSet } from '../../src/columnar/value-sets.ts'
 import { rowBytes } from '../../src/sinks/sink.ts'
 
 export interface CountingAccess extends RandomAccess {
@@ -54,7 +55,7 @@ export function planOf(chunks: readonly PlannedChunk[], options: Partial<ReadPla
   }
 }
 
-export const noValueSet = async (ref: string): Promise<never> => {
+export const noValueSet = async ({ ref }: NamedSet): Promise<never> => {
   throw new Error(`nobody asked for ${ref}`)
 }
 

@@ -7,6 +7,7 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { addChecksums, rowChecksum, ZERO_CHECKSUM } from '../../src/columnar/checksum.ts'
 import type { FilledBatch, PlannedChunk, RandomAccess, ReadPlan, UnitReader } from '../../src/columnar/read-plan.ts'
 import { openUnitReader } from '../../src/columnar/reader.ts'
+import { loadSet } from '../../src/columnar/value-sets.ts'
 import { textBytes } from '../../src/sinks/sink.ts'
 import { chunkOf, countingAccess, noValueSet, planOf, readUnit, rowsOf } from './read-units.ts'
 import { arrowFile, numberedBatch, parquetFile } from './staged-files.ts'
@@ -162,9 +163,9 @@ describe('a predicate', () => {
     const reader = openUnitReader(
       planOf(chunks, filtering({ ref: 'set-1' })),
       async chunk => countingAccess(files[chunk - 10]!.bytes),
-      async ref => {
-        asked.push(ref)
-        return new Set(values)
+      async set => {
+        asked.push(set.ref)
+        return loadSet(set, [values])
       },
     )
     expect(rowsOf((await readUnit(reader)).batches)).toEqual([row(2048), row(2600), row(2999)])

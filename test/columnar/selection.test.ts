@@ -30,6 +30,7 @@ import { formatTimestamp } from '../../src/columnar/calendar.ts'
 import type { ColumnType } from '../../src/columnar/column-type.ts'
 import type { Predicate } from '../../src/columnar/predicate.ts'
 import { compilePredicate } from '../../src/columnar/selection.ts'
+import { loadSet } from '../../src/columnar/value-sets.ts'
 import { noValueSet } from './read-units.ts'
 
 function batchOf(columns: Readonly<Record<string, Data>>): RecordBatch {
@@ -205,9 +206,9 @@ describe('a filter', () => {
     const asked: string[] = []
     const compiled = await compilePredicate(
       { filter: { column: 'c', type: { kind: 'string' }, values: { count: 2, ref: 'sha-1' } } },
-      async ref => {
-        asked.push(ref)
-        return new Set(['b'])
+      async set => {
+        asked.push(set.ref)
+        return loadSet(set, [['b']])
       },
     )
     const batch = batchOf({ c: column(new Utf8(), ['a', 'b']) })

@@ -1,0 +1,107 @@
+/**
+ * The footer of a Parquet file. Field names, types and enumerators are those of `parquet.thrift` (apache/parquet-format).
+ */
+import type { FileBytes } from './file-bytes.ts'
+import type { PlannedChunk } from './read-plan.ts'
+
+export interface ParquetFooter {
+  /** Depth first, the root before all. */
+  readonly schema: readonly SchemaElement[]
+  readonly num_rows: number
+  readonly row_groups: readonly RowGroup[]
+  readonly created_by: string | undefined
+  /** Whether `min_value` and `max_value` of a leaf column are ordered as its type says (TYPE_ORDER). */
+  readonly ordered: readonly boolean[]
+}
+
+export interface SchemaElement {
+  readonly name: string
+  /** Undefined for groups. */
+  readonly type: PhysicalType | undefined
+  /** Bytes of a FIXED_LEN_BYTE_ARRAY. */
+  readonly type_length: number | undefined
+  readonly repetition_type: 'REQUIRED' | 'OPTIONAL' | 'REPEATED' | undefined
+  readonly num_children: number
+  /** Its number in `parquet.thrift`: 0 is UTF8. */
+  readonly converted_type: number | undefined
+  readonly scale: number | undefined
+  readonly precision: number | undefined
+  readonly logical_type: LogicalType | undefined
+}
+
+export type PhysicalType =
+  | 'BOOLEAN'
+  | 'INT32'
+  | 'INT64'
+  | 'INT96'
+  | 'FLOAT'
+  | 'DOUBLE'
+  | 'BYTE_ARRAY'
+  | 'FIXED_LEN_BYTE_ARRAY'
+
+export type LogicalType =
+  | { readonly kind: 'DECIMAL'; readonly scale: number; readonly precision: number }
+  | { readonly kind: 'TIME' | 'TIMESTAMP'; readonly unit: 'ms' | 'us' | 'ns'; readonly utc: boolean }
+  | { readonly kind: 'INTEGER'; readonly bits: number; readonly signed: boolean }
+  | {
+      readonly kind:
+        | 'STRING'
+        | 'MAP'
+        | 'LIST'
+        | 'ENUM'
+        | 'DATE'
+        | 'UNKNOWN'
+        | 'JSON'
+        | 'BSON'
+        | 'UUID'
+        | 'FLOAT16'
+        | 'other'
+    }
+
+export interface RowGroup {
+  /** One per leaf of the schema, in its order. */
+  readonly columns: readonly ColumnChunk[]
+  /** Uncompressed. */
+  readonly total_byte_size: number
+  readonly num_rows: number
+}
+
+export interface ColumnChunk {
+  /** Set where the column's bytes lie in another file. */
+  readonly file_path: string | undefined
+  readonly type: PhysicalType
+  /** Their numbers in `parquet.thrift`. */
+  readonly encodings: readonly number[]
+  readonly path_in_schema: readonly string[]
+  /** Its number in `parquet.thrift`: 0 is UNCOMPRESSED. */
+  readonly codec: number
+  readonly num_values: number
+  readonly total_uncompressed_size: number
+  readonly total_compressed_size: number
+  readonly data_page_offset: number
+  readonly dictionary_page_offset: number | undefined
+  readonly statistics: RawStatistics | undefined
+  /** Whether it is encrypted; then nothing else of it can be relied on. */
+  readonly encrypted: boolean
+}
+
+/** Bounds in the column's plain encoding, without a length in front. */
+export interface RawStatistics {
+  readonly null_count: number | undefined
+  readonly min_value: Uint8Array | undefined
+  readonly max_value: Uint8Array | undefined
+  /** Deprecated: ordered as signed bytes, whatever the type. */
+  readonly min: Uint8Array | undefined
+  readonly max: Uint8Array | undefined
+}
+
+/**
+ * Reads the footer: the last 64 KiB of the file, and the rest of a longer footer. Throws `file_corrupt` where there is none that can
+ * be read; takes time and memory in proportion to the footer's bytes, whatever is in them.
+ */
+export async function readFooter(chunk: PlannedChunk, file: FileBytes): Promise<ParquetFooter> {
+  const tail = await file.read(Math.max(0, file.size - TAIL_BYTES), file.size)
+  throw new Error(`not yet: ${chunk.name} ${tail.length}`)
+}
+
+const TAIL_BYTES = 1 << 16
