@@ -1,23 +1,23 @@
-import { Batcher } from './batcher.ts'
+import { Batcher, type RowBatcher } from './batcher.ts'
 import type { Allocate, EncoderPlan, SpanEncoder, SpanRows } from './encoder.ts'
+import { PartitionBatcher } from './partition-batcher.ts'
 import type { FilledBatch } from './read-plan.ts'
 import { renderColumn, renderRows } from './render.ts'
 import { columnOf } from './selection.ts'
 
 /** The encoder where WebAssembly has no SIMD, and what the other one is tested against. */
 export class JavaScriptEncoder implements SpanEncoder {
-  readonly #columns: readonly string[]
-  readonly #batcher: Batcher
+  readonly #batcher: RowBatcher
 
-  constructor(plan: EncoderPlan, allocate: Allocate) {
-    this.#columns = plan.columns ?? []
-    this.#batcher = new Batcher(plan, allocate)
+  /** `clock`: milliseconds since 1970. */
+  constructor(plan: EncoderPlan, allocate: Allocate, clock: () => number = Date.now) {
+    this.#batcher = openBatcher(plan, allocate, clock)
   }
 
   add({ chunk, row: first, name, batch, selected }: SpanRows): number {
     this.#batcher.beginSpan(chunk, first)
     const json = renderRows(batch)
-    const columns = this.#columns.map(column => {
+    const columns = this.#batcher.columns.map(column => {
       const { field, data } = columnOf(batch, name, column)
       return renderColumn(field, data)
     })
@@ -40,4 +40,11 @@ export class JavaScriptEncoder implements SpanEncoder {
   }
 
   close(): void {}
+}
+
+export function openBatcher(plan: EncoderPlan, allocate: Allocate, clock: () => number): RowBatcher {
+  const { encoding } = plan
+  return encoding.kind === 'kafka-batch'
+    ? new PartitionBatcher(plan, encoding, allocate, clock)
+    : new Batcher({ ...plan, encoding }, allocate)
 }

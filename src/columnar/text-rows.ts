@@ -1,12 +1,13 @@
-/** Text of row after row, as UTF-8 in one buffer that grows and is used again; the first rows are taken out as a copy. */
+/** Text of row after row, as UTF-8 in one buffer; the first rows are taken out as a copy. */
+import type { Allocate } from './encoder.ts'
+import { GrowingBytes, ownBytes } from './growing-bytes.ts'
 import type { TextColumn } from './read-plan.ts'
 
-/** What was taken out. Both buffers are just as long as they need to be, and belong to the receiver. */
+/** What was taken out; it belongs to the receiver. */
 export type TakenRows = Pick<TextColumn, 'bytes' | 'ends'>
 
 export class TextRows {
-  #bytes = ownBytes(FIRST_BYTES)
-  #length = 0
+  readonly #text = new GrowingBytes()
   #ends: number[] = []
 
   get rows(): number {
@@ -15,43 +16,38 @@ export class TextRows {
 
   /** Bytes of all rows. */
   get length(): number {
-    return this.#length
+    return this.#text.length
   }
 
   /** `before`, `after`: ASCII characters that belong to the row. Returns a view of the text between them, good until the next call. */
   append(text: string, before?: number, after?: number): Uint8Array {
-    this.#reserve(UTF8_BYTES_PER_UNIT * text.length + 2)
-    if (before !== undefined) this.#bytes[this.#length++] = before
-    const start = this.#length
-    this.#length += this.#bytes.write(text, start, 'utf8')
-    const view = new Uint8Array(this.#bytes.buffer, start, this.#length - start)
-    if (after !== undefined) this.#bytes[this.#length++] = after
-    this.#ends.push(this.#length)
-    return view
+    if (before !== undefined) this.#appendByte(before)
+    const start = this.#text.length
+    const bytes = this.#text.appendText(text)
+    if (after !== undefined) this.#appendByte(after)
+    this.#ends.push(this.#text.length)
+    return new Uint8Array(this.#text.bytes.buffer, start, bytes)
   }
 
   /** `tail`: bytes to leave behind the taken rows in their copy. */
-  take(rows: number, tail = 0): TakenRows {
+  take(rows: number, allocate: Allocate, tail = 0): TakenRows {
     const ends = Uint32Array.from(this.#ends.splice(0, rows))
     const taken = ends.at(-1) ?? 0
-    const bytes = ownBytes(taken + tail)
-    bytes.set(this.#bytes.subarray(0, taken))
-    this.#bytes.copyWithin(0, taken, this.#length)
-    this.#length -= taken
+    const bytes = allocate(taken + tail)
+    bytes.set(this.#text.bytes.subarray(0, taken))
+    this.#text.drop(taken)
     this.#ends = this.#ends.map(end => end - taken)
-    return { bytes: new Uint8Array(bytes.buffer), ends }
+    return { bytes, ends }
   }
 
   /** Puts another character in the place of the first row's `before`. */
   reframeFirst(before: number): void {
-    this.#bytes[0] = before
+    this.#text.bytes[0] = before
   }
 
-  #reserve(bytes: number): void {
-    if (this.#length + bytes <= this.#bytes.length) return
-    const larger = ownBytes(Math.max(this.#length + bytes, 2 * this.#bytes.length))
-    larger.set(this.#bytes.subarray(0, this.#length))
-    this.#bytes = larger
+  #appendByte(byte: number): void {
+    this.#text.reserve(1)
+    this.#text.bytes[this.#text.length++] = byte
   }
 }
 
@@ -64,15 +60,9 @@ export class TextColumnRows {
     this.#nulls.push(text === null ? 1 : 0)
   }
 
+  /** All buffers are as long as they need to be: unlike those of batches they come from no pool. */
   take(rows: number): TextColumn {
-    return { ...this.#text.take(rows), nulls: Uint8Array.from(this.#nulls.splice(0, rows)) }
+    const text = this.#text.take(rows, length => new Uint8Array(ownBytes(length).buffer))
+    return { ...text, nulls: Uint8Array.from(this.#nulls.splice(0, rows)) }
   }
-}
-
-const FIRST_BYTES = 4096
-const UTF8_BYTES_PER_UNIT = 3
-
-/** Not zeroed, and of a buffer of its own: Node's pool would hand out parts of a shared one, which cannot be transferred. */
-function ownBytes(length: number): Buffer<ArrayBuffer> {
-  return Buffer.allocUnsafeSlow(length)
 }

@@ -2,7 +2,8 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { Batcher } from '../../src/columnar/batcher.ts'
 import { addChecksums, rowChecksum, ZERO_CHECKSUM } from '../../src/columnar/checksum.ts'
-import type { Encoding, FilledBatch, TextColumn } from '../../src/columnar/read-plan.ts'
+import type { PlainEncoding } from '../../src/columnar/framing.ts'
+import type { FilledBatch, TextColumn } from '../../src/columnar/read-plan.ts'
 import { rowBytes, textBytes } from '../../src/sinks/sink.ts'
 
 type Options = ConstructorParameters<typeof Batcher>[0]
@@ -106,7 +107,8 @@ describe('greedy batches', () => {
 
   test('are cut before they exceed the bytes, framing included', () => {
     const rows = span(0, 0, 'aaa', 'bbb', 'ccc')
-    const cutAt = (encoding: Encoding, batchBytes: number) => numbers(fill({ encoding, batchBytes }, [rows]).flat())
+    const cutAt = (encoding: PlainEncoding, batchBytes: number) =>
+      numbers(fill({ encoding, batchBytes }, [rows]).flat())
     expect(cutAt({ kind: 'rows' }, 6)).toEqual([[0, 1], [2]])
     expect(cutAt({ kind: 'rows' }, 5)).toEqual([[0], [1], [2]])
     expect(cutAt({ kind: 'ndjson' }, 8)).toEqual([[0, 1], [2]])
@@ -220,7 +222,7 @@ function toSpans(drawn: readonly (readonly [boolean, readonly (readonly [number,
 }
 
 const options = fc.record({
-  encoding: fc.constantFrom<Encoding>({ kind: 'rows' }, { kind: 'ndjson' }, { kind: 'json-array' }),
+  encoding: fc.constantFrom<PlainEncoding>({ kind: 'rows' }, { kind: 'ndjson' }, { kind: 'json-array' }),
   batchRows: fc.integer({ min: 1, max: 20 }),
   batchBytes: fc.integer({ min: 1, max: 200 }),
   stableBatches: fc.boolean(),
@@ -307,7 +309,7 @@ function sum(...rows: string[]): string {
   return rows.map(row => rowChecksum(Buffer.from(row))).reduce(addChecksums, ZERO_CHECKSUM)
 }
 
-function payloads(batch: FilledBatch, { kind }: Encoding): string[] {
+function payloads(batch: FilledBatch, { kind }: PlainEncoding): string[] {
   return Array.from({ length: batch.rows }, (_, index) => {
     const row = Buffer.from(rowBytes(batch, index)).toString()
     if (kind === 'ndjson') return row.slice(0, -1)

@@ -3,7 +3,7 @@ import type { MessageToProduce } from '@platformatic/kafka'
 import { readTimestamp } from '../../columnar/calendar.ts'
 import { DeliveryError, MillraceError } from '../../core/errors.ts'
 import { type MessageBatch, rowBytes, type TextColumn, textBytes } from '../sink.ts'
-import { partitionOf } from './murmur2.ts'
+import { partitionOf } from '../../columnar/murmur2.ts'
 
 export type Message = MessageToProduce<Buffer, Buffer, Buffer, Buffer>
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { Partitioners } from 'kafkajs'
 import { expect, test } from 'vitest'
-import { murmur2, partitionOf } from '../../../src/sinks/kafka/murmur2.ts'
+import { murmur2, partitionOf } from '../../src/columnar/murmur2.ts'
 
 // what Apache Kafka's own UtilsTest expects
 test.each([
