@@ -17,8 +17,18 @@ export interface Diagnostics {
   }
   /** A batch was acknowledged; `refused` rows of it became dead letters. */
   write: { readonly unit: string; readonly rows: number; readonly bytes: number; readonly refused: number }
-  /** A lane's worker thread died and was replaced. */
-  lane: { readonly lane: number; readonly error: unknown }
+  /**
+   * A lane's worker thread started, and encodes with the kernel (`wasm`) or, for the given reason, without; or it died, and is
+   * replaced when it is needed.
+   */
+  lane:
+    | {
+        readonly lane: number
+        readonly event: 'started'
+        readonly encoder: 'wasm' | 'javascript'
+        readonly reason?: string
+      }
+    | { readonly lane: number; readonly event: 'lost'; readonly error: unknown }
   /** Something went wrong that fails no job: left-over files, an unreachable store during a heartbeat. */
   warning: { readonly message: string; readonly error: unknown }
 }

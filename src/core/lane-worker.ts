@@ -1,21 +1,27 @@
 /** The program of a lane: reads units for the host, one span a call. */
 import { parentPort } from 'node:worker_threads'
+import { kernelChoice } from '../columnar/kernel.ts'
 import type { FilledBatch, ReadPlan, TextColumn, UnitReader } from '../columnar/read-plan.ts'
 import { openUnitReader } from '../columnar/reader.ts'
+import { type FramedRows, openRows, reframe } from '../columnar/reframe.ts'
 import { heldSet, type SetHolder } from '../columnar/value-sets.ts'
-import type { RemoteAccess } from './lanes.ts'
+import { RecycledBuffers } from './buffer-pool.ts'
+import type { RemoteAccess } from './lane.ts'
 import { Moved, ThreadRpc } from './thread-rpc.ts'
 
 const readers = new Map<number, UnitReader>()
+const pool = new RecycledBuffers()
 
 const host = new ThreadRpc(parentPort!, {
   open(id: number, plan: ReadPlan) {
+    kernelChoice()
     readers.set(
       id,
       openUnitReader(
         plan,
         async chunk => localAccess(id, await host.call<RemoteAccess>('access', [id, chunk])),
         set => heldSet(set, holder(id), () => pieces(id, set.ref)),
+        pool,
       ),
     )
   },

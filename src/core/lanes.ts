@@ -3,34 +3,35 @@
  * A damaged file can leave the decoder (WebAssembly) unusable for its whole thread; that ends only the thread.
  */
 import { availableParallelism } from 'node:os'
-import { Worker } from 'node:worker_threads'
-import type { SharedSet } from '../columnar/byte-set.ts'
-import type { FileAccess, OpenFile, RandomAccess, ReadPlan, SpanRead, UnitReader } from '../columnar/read-plan.ts'
-import { isTrap } from '../columnar/trap.ts'
+import type { ResourceLimits } from 'node:worker_threads'
+import type { OpenFile, PlannedChunk, ReadPlan, UnitReader } from '../columnar/read-plan.ts'
+import type { FramedRows, OpenedRow } from '../columnar/reframe.ts'
 import { loadSet, ValueSets } from '../columnar/value-sets.ts'
-import { publish } from './diagnostics.ts'
 import { MillraceError } from './errors.ts'
-import { Moved, ThreadRpc } from './thread-rpc.ts'
-import { Waits } from './waits.ts'
-
-/** A value set by its `ref`, in pieces. */
-export type OpenValueSet = (ref: string) => AsyncIterable<readonly string[]>
+import { Lane, type OpenValueSet, type Reframed } from './lane.ts'
 
 export interface Lanes {
-  /** Starts reading in the lane that has the fewest readers. */
+  /** Starts reading in the lane that has the least to do. */
   read(plan: ReadPlan, openFile: OpenFile, valueSet: OpenValueSet): UnitReader
+  /** `reframe` of `columnar/reframe.ts`, in a lane. What is given stays as it is. */
+  reframe(framed: FramedRows, groups: readonly (readonly number[])[]): Promise<readonly Reframed[]>
+  /** `openRows` of `columnar/reframe.ts`, in a lane. What is given stays as it is. */
+  openRows(framed: FramedRows, positions: readonly number[]): Promise<readonly OpenedRow[]>
   close(): Promise<void>
 }
 
-/** How a file's access crosses into a lane: bytes of the host's own kind stay in the host, behind a handle. */
-export type RemoteAccess = Exclude<FileAccess, RandomAccess> | { readonly handle: number; readonly byteLength: number }
-
-/** Default: one less than there are processors, at least 1. 0: everything in the calling thread. */
-export function createLanes(count: number = Math.max(1, availableParallelism() - 1)): Lanes {
-  return count === 0 ? hostLane() : new WorkerLanes(count)
+/**
+ * `count`: default one less than there are processors, at least 1; 0: everything in the calling thread. `resourceLimits`: of each
+ * lane's thread; by default Node's own, which go by the memory of the machine.
+ */
+export function createLanes(
+  count: number = Math.max(1, availableParallelism() - 1),
+  resourceLimits: ResourceLimits = {},
+): Lanes {
+  return count === 0 ? hostLane() : new WorkerLanes(count, resourceLimits)
 }
 
-/** For debugging: the same readers in the host's thread. Loaded lazily, so that hosts with worker lanes never load the decoder. */
+/** For debugging: the same in the host's thread. Loaded lazily, so that hosts with worker lanes never load the decoder. */
 function hostLane(): Lanes {
   return {
     read(plan, openFile, valueSet) {
@@ -39,10 +40,12 @@ function hostLane(): Lanes {
       return {
         next: async () => (await opened).next(),
         cut: async () => (await opened).cut(),
-        release() {},
+        release: bytes => void opened.then(reader => reader.release(bytes)),
         close: async () => (await opened).close(),
       }
     },
+    reframe: async (framed, groups) => (await import('../columnar/reframe.ts')).reframe(framed, groups),
+    openRows: async (framed, positions) => (await import('../columnar/reframe.ts')).openRows(framed, positions),
     async close() {},
   }
 }
@@ -59,6 +62,7 @@ class WorkerLanes implements Lanes {
   readonly #suspects = new Set<string>()
   /** Lanes for one reader each, by which it shows whether that one's file was to blame. */
   readonly #single = new Set<Lane>()
+  readonly #valueSets = new ValueSets()
 
   constructor(count: number, resourceLimits: ResourceLimits) {
     this.#lanes = Array.from({ length: count }, () => undefined)
@@ -81,7 +85,7 @@ class WorkerLanes implements Lanes {
     }
   }
 
-  reframe(framed: FramedRows, groups: readonly (readonly number[])[]): Promise<readonly FramedRows[]> {
+  reframe(framed: FramedRows, groups: readonly (readonly number[])[]): Promise<readonly Reframed[]> {
     return this.#leastLoaded().reframe(framed, groups)
   }
 
@@ -99,14 +103,16 @@ class WorkerLanes implements Lanes {
     const index = loads.indexOf(Math.min(...loads))
     const lane = this.#lanes[index]
     if (lane !== undefined && !lane.dead) return lane
-    return (this.#lanes[index] = this.#start(index))
+    const started = this.#start(index)
+    this.#lanes[index] = started
+    return started
   }
 
   #start(number: number): Lane {
     const onLost = (plans: readonly ReadPlan[]): void => {
       for (const { chunks } of plans) for (const chunk of chunks) this.#suspects.add(fileKey(chunk))
     }
-    return new Lane({ number, resourceLimits: this.#resourceLimits, onLost })
+    return new Lane({ number, resourceLimits: this.#resourceLimits, valueSets: this.#valueSets, onLost })
   }
 }
 

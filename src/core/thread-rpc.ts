@@ -17,6 +17,7 @@ export type Handlers = Readonly<Record<string, (...args: never[]) => unknown>>
 
 type Message =
   | { readonly call: number; readonly method: string; readonly args: readonly unknown[] }
+  | { readonly tell: string; readonly args: readonly unknown[] }
   | { readonly answer: number; readonly value?: unknown; readonly error?: PlainError }
 
 interface PlainError {
@@ -38,16 +39,25 @@ export class ThreadRpc {
   constructor(port: Worker | MessagePort, handlers: Handlers) {
     this.#port = port
     this.#handlers = handlers
-    port.on('message', (message: Message) => ('call' in message ? void this.#serve(message) : this.#settle(message)))
+    port.on('message', (message: Message) => {
+      if ('answer' in message) this.#settle(message)
+      else if ('call' in message) void this.#serve(message)
+      else this.#handlers[message.tell]!(...(message.args as never[]))
+    })
   }
 
-  call<T>(method: string, args: readonly unknown[]): Promise<T> {
+  call<T>(method: string, args: readonly unknown[], transfer: readonly Transferable[] = []): Promise<T> {
     if (this.#dead) return Promise.reject(this.#dead.error)
     const id = this.#calls++
     const pending = Promise.withResolvers<unknown>()
     this.#pending.set(id, pending)
-    this.#port.postMessage({ call: id, method, args } satisfies Message)
+    this.#port.postMessage({ call: id, method, args } satisfies Message, transfer)
     return pending.promise as Promise<T>
+  }
+
+  /** A call that has no answer. */
+  tell(method: string, args: readonly unknown[], transfer: readonly Transferable[] = []): void {
+    if (!this.#dead) this.#port.postMessage({ tell: method, args } satisfies Message, transfer)
   }
 
   /** Fails what is pending and every later call. */

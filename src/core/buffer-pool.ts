@@ -1,0 +1,67 @@
+/** Memory for the batches of one lane. Fresh memory for each would cost its page faults, and a collection for every few. */
+import type { BufferPool } from '../columnar/reader.ts'
+
+/** What waits to be used again. What is out, with a destination, is not counted. */
+export interface PoolLimits {
+  readonly buffers: number
+  readonly bytes: number
+}
+
+const LIMITS: PoolLimits = { buffers: 64, bytes: 16 << 20 }
+
+/** Below, the allocator has the memory at hand itself. */
+const LEAST_BYTES = 64 << 10
+
+/** Most that a buffer may be longer than its batch. Batches are counted by their own length wherever memory is bounded. */
+const MOST_WASTE = 2
+
+/** Hands out what came back if it fits well, and new memory else; drops what comes back above the limits. */
+export class RecycledBuffers implements BufferPool {
+  readonly #limits: PoolLimits
+  readonly #waiting: ArrayBuffer[] = []
+  #bytes = 0
+
+  constructor(limits: PoolLimits = LIMITS) {
+    this.#limits = limits
+  }
+
+  /** Bytes that wait to be used again. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  readonly take = (length: number): Uint8Array<ArrayBuffer> => {
+    const index = this.#bestFit(length)
+    if (index === undefined) return allocate(length)
+    const [buffer] = this.#waiting.splice(index, 1)
+    this.#bytes -= buffer!.byteLength
+    return new Uint8Array(buffer!, 0, length)
+  }
+
+  give({ buffer }: Uint8Array<ArrayBuffer>): void {
+    const { byteLength } = buffer
+    const full = this.#waiting.length >= this.#limits.buffers || this.#bytes + byteLength > this.#limits.bytes
+    if (byteLength < LEAST_BYTES || full) return
+    this.#waiting.push(buffer)
+    this.#bytes += byteLength
+  }
+
+  /** The smallest that is long enough, and not too long. */
+  #bestFit(length: number): number | undefined {
+    let best: number | undefined
+    let bestLength = length * MOST_WASTE
+    this.#waiting.forEach(({ byteLength }, index) => {
+      if (byteLength < length || byteLength > bestLength) return
+      best = index
+      bestLength = byteLength
+    })
+    return best
+  }
+}
+
+/** Large ones in steps of at most an eighth of their length, so that one batch's memory is likely to fit the next. */
+function allocate(length: number): Uint8Array<ArrayBuffer> {
+  const step = length < LEAST_BYTES ? 1 : 2 ** (Math.floor(Math.log2(length)) - 3)
+  // not zeroed, and not part of Node's own pool, whose buffers cannot be transferred
+  return new Uint8Array(Buffer.allocUnsafeSlow(Math.ceil(length / step) * step).buffer, 0, length)
+}
