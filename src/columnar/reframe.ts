@@ -1,5 +1,8 @@
 /** Rows out of batches that were framed already, for the rare batch that a destination refuses in part. */
-import type { Encoding } from './read-plan.ts'
+import { compressBatch, decompressRecords, loadCompression } from './compress.ts'
+import { framePayloads, payloadAt } from './framing.ts'
+import type { Encoding, FilledBatch, KafkaEncoding } from './read-plan.ts'
+import { type KafkaRecord, RecordBatchWriter, readRecords } from './record-batch.ts'
 
 /** A row as it was before it was framed. */
 export interface OpenedRow {
@@ -16,15 +19,52 @@ export interface FramedRows {
   readonly ends: Uint32Array<ArrayBuffer>
 }
 
+/** How a batch lies in memory: one of refused rows is not framed as the encoding says. */
+export function framedRows(
+  { rows, bytes, ends, refusal }: Pick<FilledBatch, 'rows' | 'bytes' | 'ends' | 'refusal'>,
+  encoding: Encoding,
+): FramedRows {
+  return { encoding: refusal === undefined ? encoding : { kind: 'rows' }, rows, bytes, ends }
+}
+
 /** The rows at these positions of the batch; copies. */
-export async function openRows(_framed: FramedRows, _positions: readonly number[]): Promise<OpenedRow[]> {
-  throw new Error('to be written')
+export async function openRows(framed: FramedRows, positions: readonly number[]): Promise<OpenedRow[]> {
+  const { encoding } = framed
+  if (encoding.kind !== 'kafka-batch')
+    return positions.map(position => ({ key: null, payload: payloadAt(framed, position, encoding).slice() }))
+  const records = readRecords(framed.bytes, await decompressRecords(framed.bytes))
+  return positions.map(position => {
+    const { key, value } = records[position]!
+    return { key: key && Buffer.from(key).toString(), payload: value.slice() }
+  })
 }
 
 /** One batch, framed alike, for each group of positions (ascending). Fields that the sender completes are as in a new batch. */
-export async function reframe(
-  _framed: FramedRows,
-  _groups: readonly (readonly number[])[],
-): Promise<Pick<FramedRows, 'rows' | 'bytes' | 'ends'>[]> {
-  throw new Error('to be written')
+export async function reframe(framed: FramedRows, groups: readonly (readonly number[])[]): Promise<FramedRows[]> {
+  const { encoding } = framed
+  if (encoding.kind === 'kafka-batch') return reframeRecords(framed.bytes, encoding, groups)
+  return groups.map(positions => {
+    const payloads = positions.map(position => payloadAt(framed, position, encoding))
+    return { encoding, rows: positions.length, ...framePayloads(payloads, encoding) }
+  })
+}
+
+async function reframeRecords(
+  batch: Uint8Array<ArrayBuffer>,
+  encoding: KafkaEncoding,
+  groups: readonly (readonly number[])[],
+): Promise<FramedRows[]> {
+  await loadCompression(encoding.compression)
+  const records = readRecords(batch, await decompressRecords(batch))
+  const writer = new RecordBatchWriter(encoding.headers)
+  return groups.map(positions => {
+    for (const position of positions) writer.append(asNew(records[position]!, encoding))
+    const bytes = compressBatch(writer.finish(), encoding.compression, length => new Uint8Array(length))
+    return { encoding, rows: positions.length, bytes, ends: new Uint32Array(0) }
+  })
+}
+
+/** Where the sender writes the time, it may have done so already. */
+function asNew(record: KafkaRecord, { timestamp }: KafkaEncoding): KafkaRecord {
+  return timestamp === 'now' ? { ...record, timestamp: 0n } : record
 }

@@ -3,12 +3,13 @@
  * plain data, so that a runner may call it on any machine.
  */
 import type { Encoding, FilledBatch, ReadPlan, SpanRead, UnitReader } from '../columnar/read-plan.ts'
+import { framedRows, openRows } from '../columnar/reframe.ts'
 import type { MessageBatch, SinkSession } from '../sinks/sink.ts'
 import { writeBatch } from './attempts.ts'
 import { publish } from './diagnostics.ts'
 import { Ending } from './ending.ts'
 import { DeliveryError, MillraceError } from './errors.ts'
-import { deadLettersOf, outcomesOf, toMessage } from './outgoing.ts'
+import { deadLettersOf, openRefused, outcomesOf, toMessage } from './outgoing.ts'
 import { planReading } from './plan.ts'
 import { Settlement } from './settlement.ts'
 import type { Checkpoint, DeadLetter, Proof, ReportAnswer, Unit, UnitReport } from './unit.ts'
@@ -181,11 +182,11 @@ class UnitDelivery {
         deadlineMs: this.#unit.limits.deliveryDeadlineMs,
         signal: this.#ending.signal,
       })
-      if (refused.size > 0) await this.#bury(deadLettersOf(message, filled, this.#encoding, refused), refused)
+      const lost = await openRefused(refused, positions => openRows(framedRows(filled, this.#encoding), positions))
+      if (refused.size > 0) await this.#bury(deadLettersOf(filled, lost), refused)
       this.#proof.push(...proof)
       this.#uncommittedRows += filled.rows
-      for (const [piece, outcome] of outcomesOf(filled, message, this.#encoding, refused))
-        this.#settlement.settle(piece, outcome)
+      for (const [piece, outcome] of outcomesOf(filled, lost)) this.#settlement.settle(piece, outcome)
       publish('write', { unit: this.#unit.id, rows: filled.rows, bytes: filled.bytes.length, refused: refused.size })
     } catch (error) {
       this.#ending.abort(error)

@@ -1,17 +1,47 @@
+/** Batches of some rows of a batch, for the rare retry of a part. */
 import { createHash } from 'node:crypto'
+import { framePayloads, payloadAt } from '../columnar/framing.ts'
 import type { Encoding, TextColumn } from '../columnar/read-plan.ts'
-import { type MessageBatch, rowBytes, textBytes } from '../sinks/sink.ts'
+import type { FramedRows, reframe } from '../columnar/reframe.ts'
+import { type MessageBatch, textBytes } from '../sinks/sink.ts'
+import { MillraceError } from './errors.ts'
 
-/** The rows of a batch at the given positions (ascending) as a batch of their own, framed alike. Copies; for the rare retry of a part. */
+/** The rows at the given positions (ascending) as a batch of their own, framed alike; copies. Only where the framing shows single rows. */
 export function narrow(batch: MessageBatch, encoding: Encoding, keep: readonly number[]): MessageBatch {
-  const parts = keep.map(index => rowBytes(batch, index))
-  const { bytes, ends } = join(parts, encoding.kind === 'json-array' ? 1 : 0)
-  if (encoding.kind === 'json-array') {
-    parts.forEach((_, index) => {
-      bytes[index === 0 ? 0 : ends[index - 1]!] = index === 0 ? 0x5b : 0x2c
-    })
-    bytes[bytes.length - 1] = 0x5d
-  }
+  if (encoding.kind === 'kafka-batch')
+    throw new MillraceError('internal', `batch ${batch.name} hides its rows and was to be narrowed all the same`)
+  const payloads = keep.map(position => payloadAt(batch, position, encoding))
+  return narrowTo(batch, keep, framePayloads(payloads, encoding))
+}
+
+/**
+ * One batch for each group of positions (ascending), whatever the framing. `frame`: `reframe` of `columnar/reframe.ts`, which
+ * takes time and may run in another thread.
+ */
+export async function narrowAll(
+  batch: MessageBatch,
+  encoding: Encoding,
+  groups: readonly (readonly number[])[],
+  frame: (...args: Parameters<typeof reframe>) => Promise<readonly FramedRows[]>,
+): Promise<MessageBatch[]> {
+  const { rows, bytes, ends } = batch
+  const framed = await frame({ encoding, rows, bytes, ends }, groups)
+  return groups.map((keep, index) => narrowTo(batch, keep, framed[index]!))
+}
+
+/** Position of each span's first row in the batch, and behind the last. */
+export function spanStarts(spans: readonly { readonly rows: number }[]): number[] {
+  const starts = [0]
+  for (const span of spans) starts.push(starts.at(-1)! + span.rows)
+  return starts
+}
+
+/** What a batch says beside its bytes, for these of its rows. */
+function narrowTo(
+  batch: MessageBatch,
+  keep: readonly number[],
+  { bytes, ends }: Pick<MessageBatch, 'bytes' | 'ends'>,
+): MessageBatch {
   return {
     unit: batch.unit,
     name: `${batch.name}~${createHash('sha256').update(keep.join()).digest('hex').slice(0, 8)}`,
@@ -23,13 +53,6 @@ export function narrow(batch: MessageBatch, encoding: Encoding, keep: readonly n
     ...(batch.ids ? { ids: narrowColumn(batch.ids, keep) } : {}),
     ...(batch.columns ? { columns: narrowColumns(batch.columns, keep) } : {}),
   }
-}
-
-/** Position of each span's first row in the batch, and behind the last. */
-export function spanStarts(spans: readonly { readonly rows: number }[]): number[] {
-  const starts = [0]
-  for (const span of spans) starts.push(starts.at(-1)! + span.rows)
-  return starts
 }
 
 function narrowSpans(spans: MessageBatch['spans'], keep: readonly number[]): MessageBatch['spans'] {
@@ -48,21 +71,6 @@ function narrowColumns(
 }
 
 function narrowColumn(column: TextColumn, keep: readonly number[]): TextColumn {
-  const parts = keep.map(index => textBytes(column, index) ?? new Uint8Array(0))
-  return { ...join(parts, 0), nulls: Uint8Array.from(keep, index => column.nulls[index]!) }
-}
-
-function join(
-  parts: readonly Uint8Array[],
-  spare: number,
-): { bytes: Uint8Array<ArrayBuffer>; ends: Uint32Array<ArrayBuffer> } {
-  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, spare))
-  const ends = new Uint32Array(parts.length)
-  let at = 0
-  parts.forEach((part, index) => {
-    bytes.set(part, at)
-    at += part.length
-    ends[index] = at
-  })
-  return { bytes, ends }
+  const values = keep.map(index => textBytes(column, index) ?? new Uint8Array(0))
+  return { ...framePayloads(values, { kind: 'rows' }), nulls: Uint8Array.from(keep, index => column.nulls[index]!) }
 }

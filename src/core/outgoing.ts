@@ -1,7 +1,8 @@
 /** From what a lane filled to what a sink gets, and from the sink's answer to what it means for each span. */
 import { addChecksums, rowChecksum, subtractChecksums, ZERO_CHECKSUM } from '../columnar/checksum.ts'
-import type { Encoding, FilledBatch, Piece } from '../columnar/read-plan.ts'
-import { type MessageBatch, rowBytes } from '../sinks/sink.ts'
+import type { FilledBatch, Piece } from '../columnar/read-plan.ts'
+import type { OpenedRow } from '../columnar/reframe.ts'
+import type { MessageBatch } from '../sinks/sink.ts'
 import { spanStarts } from './narrowing.ts'
 import type { Outcome } from './settlement.ts'
 import type { DeadLetter, Unit } from './unit.ts'
@@ -22,48 +23,53 @@ export function toMessage(unit: Unit, filled: FilledBatch): MessageBatch {
   }
 }
 
-/** What a settled write means for each of the batch's pieces. `refused`: rows by position in the batch. */
+/** A row that its destination refused for good. */
+export interface RefusedRow extends OpenedRow {
+  /** In its batch. */
+  readonly position: number
+  readonly cause: unknown
+}
+
+/**
+ * The refused rows in staged order, since a limit takes the first of them. `refused`: causes by position. `open`: gives the rows
+ * at positions of the batch; called only where there are any.
+ */
+export async function openRefused(
+  refused: ReadonlyMap<number, unknown>,
+  open: (positions: readonly number[]) => Promise<readonly OpenedRow[]>,
+): Promise<readonly RefusedRow[]> {
+  if (refused.size === 0) return []
+  const positions = [...refused.keys()].toSorted((a, b) => a - b)
+  const opened = await open(positions)
+  return positions.map((position, index) => ({ ...opened[index]!, position, cause: refused.get(position) }))
+}
+
+/** What a settled write means for each of the batch's pieces. */
 export function outcomesOf(
   filled: FilledBatch,
-  message: MessageBatch,
-  encoding: Encoding,
-  refused: ReadonlyMap<number, unknown>,
+  refused: readonly RefusedRow[],
 ): readonly (readonly [Piece, Outcome])[] {
   const starts = spanStarts(filled.pieces)
   return filled.pieces.map((piece, index) => {
-    const lost = [...refused.keys()].filter(position => position >= starts[index]! && position < starts[index + 1]!)
-    const payloads = lost.map(position => payloadOf(message, position, encoding))
+    const lost = refused.filter(({ position }) => position >= starts[index]! && position < starts[index + 1]!)
+    const checksums = lost.map(({ payload }) => rowChecksum(payload))
     const outcome = {
       delivered: piece.rows - lost.length,
       deadLettered: lost.length,
-      bytes: payloads.reduce((left, payload) => left - payload.length, piece.bytes),
-      checksum: subtractChecksums(piece.checksum, payloads.map(rowChecksum).reduce(addChecksums, ZERO_CHECKSUM)),
+      bytes: lost.reduce((left, { payload }) => left - payload.length, piece.bytes),
+      checksum: subtractChecksums(piece.checksum, checksums.reduce(addChecksums, ZERO_CHECKSUM)),
     }
     return [piece, outcome] as const
   })
 }
 
-/** In staged order, since a limit takes the first of them. */
-export function deadLettersOf(
-  message: MessageBatch,
-  filled: FilledBatch,
-  encoding: Encoding,
-  refused: ReadonlyMap<number, unknown>,
-): DeadLetter[] {
+export function deadLettersOf(filled: FilledBatch, refused: readonly RefusedRow[]): DeadLetter[] {
   const starts = spanStarts(filled.pieces)
-  const inOrder = [...refused].toSorted(([a], [b]) => a - b)
-  return inOrder.map(([position, cause]) => ({
+  return refused.map(({ position, payload, key, cause }) => ({
     chunk: filled.pieces[starts.findLastIndex(start => start <= position)]!.chunk,
     row: filled.rowNumbers[position]!,
-    payload: Buffer.from(payloadOf(message, position, encoding)).toString(),
-    key: null,
+    payload: Buffer.from(payload).toString(),
+    key,
     cause: cause instanceof Error ? cause.message : String(cause),
   }))
-}
-
-/** A row without its framing. */
-function payloadOf(message: MessageBatch, position: number, encoding: Encoding): Uint8Array {
-  const bytes = rowBytes(message, position)
-  if (encoding.kind === 'ndjson') return bytes.subarray(0, -1)
-  return encoding.kind === 'json-array' ? bytes.subarray(1) : bytes
 }

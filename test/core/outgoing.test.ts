@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { addChecksums, rowChecksum, ZERO_CHECKSUM } from '../../src/columnar/checksum.ts'
 import type { Encoding, FilledBatch } from '../../src/columnar/read-plan.ts'
-import { deadLettersOf, outcomesOf, toMessage } from '../../src/core/outgoing.ts'
+import { framedRows, openRows } from '../../src/columnar/reframe.ts'
+import { deadLettersOf, openRefused, outcomesOf, toMessage } from '../../src/core/outgoing.ts'
 import { fakeBatch, fakeRows, fakeUnit } from './fake-batch.ts'
 
 const ENCODINGS: readonly Encoding[] = [{ kind: 'rows' }, { kind: 'ndjson' }, { kind: 'json-array' }]
@@ -46,7 +47,7 @@ describe('a message', () => {
 
 describe.each(ENCODINGS)('a settled write of $kind', encoding => {
   const filled = fakeBatch(fakeRows(10, 4), encoding)
-  const message = toMessage(fakeUnit(), filled)
+  const open = (positions: readonly number[]) => openRows(framedRows(filled, encoding), positions)
   const refused = new Map<number, unknown>([
     [9, 'too large'],
     [2, new Error('no such column')],
@@ -54,7 +55,7 @@ describe.each(ENCODINGS)('a settled write of $kind', encoding => {
   ])
 
   test('delivers the rows of each span', () => {
-    const outcomes = outcomesOf(filled, message, encoding, new Map())
+    const outcomes = outcomesOf(filled, [])
     expect(outcomes.map(([piece]) => piece)).toEqual(filled.pieces)
     expect(outcomes.map(([, outcome]) => outcome)).toEqual([
       { delivered: 4, deadLettered: 0, bytes: 4 * 9, checksum: sumOf(0, 1, 2, 3) },
@@ -63,8 +64,8 @@ describe.each(ENCODINGS)('a settled write of $kind', encoding => {
     ])
   })
 
-  test('takes refused rows out of the tallies of their spans', () => {
-    const outcomes = outcomesOf(filled, message, encoding, refused)
+  test('takes refused rows out of the tallies of their spans', async () => {
+    const outcomes = outcomesOf(filled, await openRefused(refused, open))
     expect(outcomes.map(([, outcome]) => outcome)).toEqual([
       { delivered: 3, deadLettered: 1, bytes: 3 * 9, checksum: sumOf(0, 1, 3) },
       { delivered: 4, deadLettered: 0, bytes: 4 * 9, checksum: sumOf(4, 5, 6, 7) },
@@ -72,8 +73,8 @@ describe.each(ENCODINGS)('a settled write of $kind', encoding => {
     ])
   })
 
-  test('makes dead letters of refused rows, in staged order and without framing', () => {
-    expect(deadLettersOf(message, filled, encoding, refused)).toEqual([
+  test('makes dead letters of refused rows, in staged order and without framing', async () => {
+    expect(deadLettersOf(filled, await openRefused(refused, open))).toEqual([
       { chunk: 0, row: 2, payload: '{"row":2}', key: null, cause: 'no such column' },
       { chunk: 0, row: 8, payload: '{"row":8}', key: null, cause: 'no such column' },
       { chunk: 0, row: 9, payload: '{"row":9}', key: null, cause: 'too large' },
@@ -81,11 +82,24 @@ describe.each(ENCODINGS)('a settled write of $kind', encoding => {
   })
 })
 
-test('a dead letter has the chunk of its own span', () => {
+test('a dead letter has the key of its record', () => {
+  const refused = [{ position: 1, payload: new Uint8Array(Buffer.from('{}')), key: 'é', cause: new Error('too large') }]
+  expect(deadLettersOf(fakeBatch(fakeRows(2)), refused)).toEqual([
+    { chunk: 0, row: 1, payload: '{}', key: 'é', cause: 'too large' },
+  ])
+})
+
+test('where no row was refused, none is opened', async () => {
+  const open = () => Promise.reject(new Error('nothing was to be opened'))
+  expect(await openRefused(new Map(), open)).toEqual([])
+})
+
+test('a dead letter has the chunk of its own span', async () => {
   const rows = [...fakeRows(9).slice(7), ...fakeRows(3).map(row => ({ ...row, chunk: 4 }))]
   const filled = fakeBatch(rows)
   const refused = new Map([0, 1, 2, 4].map(position => [position, new Error('refused')]))
-  const letters = deadLettersOf(toMessage(fakeUnit(), filled), filled, { kind: 'rows' }, refused)
+  const open = (positions: readonly number[]) => openRows(framedRows(filled, { kind: 'rows' }), positions)
+  const letters = deadLettersOf(filled, await openRefused(refused, open))
   expect(letters.map(({ chunk, row }) => [chunk, row])).toEqual([
     [0, 7],
     [0, 8],
