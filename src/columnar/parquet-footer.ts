@@ -1,8 +1,12 @@
 /**
  * The footer of a Parquet file. Field names, types and enumerators are those of `parquet.thrift` (apache/parquet-format).
  */
+import { FormatError } from '../core/errors.ts'
 import type { FileBytes } from './file-bytes.ts'
+import { corrupt } from './file-errors.ts'
+import { fileMetadata } from './parquet-metadata.ts'
 import type { PlannedChunk } from './read-plan.ts'
+import { ThriftError, ThriftReader } from './thrift.ts'
 
 export interface ParquetFooter {
   /** Depth first, the root before all. */
@@ -96,12 +100,38 @@ export interface RawStatistics {
 }
 
 /**
- * Reads the footer: the last 64 KiB of the file, and the rest of a longer footer. Throws `file_corrupt` where there is none that can
- * be read; takes time and memory in proportion to the footer's bytes, whatever is in them.
+ * Reads the footer: the last 64 KiB of the file, and then the rest where it is longer. Throws `file_corrupt` where there is none that
+ * can be read, `over_budget` above 64 MiB.
  */
-export async function readFooter(chunk: PlannedChunk, file: FileBytes): Promise<ParquetFooter> {
+export async function readFooter({ name }: PlannedChunk, file: FileBytes): Promise<ParquetFooter> {
   const tail = await file.read(Math.max(0, file.size - TAIL_BYTES), file.size)
-  throw new Error(`not yet: ${chunk.name} ${tail.length}`)
+  const magic = Buffer.from(tail.subarray(-4)).toString('latin1')
+  if (tail.length < FRAME_BYTES || magic !== 'PAR1') throw corrupt(name, 'does not end as a Parquet file does')
+  const end = tail.length - FRAME_BYTES
+  const length = new DataView(tail.buffer, tail.byteOffset).getUint32(end, true)
+  if (length > MOST_BYTES) throw tooLong(name, length)
+  const missing = length - end
+  if (missing > file.size - tail.length) throw corrupt(name, `is shorter than its footer of ${length} bytes`)
+  const start = file.size - FRAME_BYTES - length
+  const bytes =
+    missing <= 0
+      ? tail.subarray(end - length, end)
+      : Buffer.concat([await file.read(start, start + missing), tail.subarray(0, end)])
+  try {
+    return fileMetadata(new ThriftReader(bytes))
+  } catch (error) {
+    if (!(error instanceof ThriftError)) throw error
+    throw corrupt(name, `has a footer that ${error.message}`, error)
+  }
 }
 
+/** At the end of the file: the length of the footer and `PAR1`. */
+const FRAME_BYTES = 8
 const TAIL_BYTES = 1 << 16
+/** Of a staged file, and not of a table. In memory a footer is some ten times as large. */
+const MOST_BYTES = 1 << 26
+
+function tooLong(name: string, bytes: number): FormatError {
+  const problem = `has a footer of ${bytes} bytes, above the ${MOST_BYTES} that are read: stage smaller files`
+  return new FormatError('over_budget', `the staged file ${JSON.stringify(name)} ${problem}`)
+}
