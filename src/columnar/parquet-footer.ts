@@ -14,6 +14,8 @@ export interface ParquetFooter {
   readonly num_rows: number
   readonly row_groups: readonly RowGroup[]
   readonly created_by: string | undefined
+  /** In base64: the schema as writers of the Arrow project have it, which readers of theirs go by (`ARROW:schema`). */
+  readonly arrow_schema: string | undefined
   /** Whether `min_value` and `max_value` of a leaf column are ordered as its type says (TYPE_ORDER). */
   readonly ordered: readonly boolean[]
 }

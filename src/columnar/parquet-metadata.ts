@@ -8,13 +8,14 @@ import type {
   RowGroup,
   SchemaElement,
 } from './parquet-footer.ts'
-import { STRUCT, ThriftError, type ThriftReader } from './thrift.ts'
+import { fieldsOf, STRUCT, ThriftError, type ThriftReader } from './thrift.ts'
 
 export function fileMetadata(r: ThriftReader): ParquetFooter {
   const fields = fieldsOf(r, STRUCT, {
     2: type => r.list(type, item => schemaElement(r, item)),
     3: type => count(r, type),
     4: type => r.list(type, item => rowGroup(r, item)),
+    5: type => r.list(type, item => keyValue(r, item)),
     6: type => r.text(type),
     7: type => r.list(type, item => isTypeOrder(r, item)),
   })
@@ -28,8 +29,14 @@ export function fileMetadata(r: ThriftReader): ParquetFooter {
     row_groups,
     num_rows: required(fields[3], 'num_rows'),
     created_by: fields[6],
+    arrow_schema: fields[5]?.find(({ key }) => key === 'ARROW:schema')?.value,
     ordered: Array.from({ length: leaves }, (_, leaf) => fields[7]?.[leaf] ?? false),
   }
+}
+
+function keyValue(r: ThriftReader, type: number): { key: string | undefined; value: string | undefined } {
+  const fields = fieldsOf(r, type, { 1: type => r.text(type), 2: type => r.text(type) })
+  return { key: fields[1], value: fields[2] }
 }
 
 function schemaElement(r: ThriftReader, type: number): SchemaElement {
@@ -195,21 +202,6 @@ function count(r: ThriftReader, type: number): number {
   const value = r.integer(type)
   if (value < 0) throw new ThriftError('has a number below 0 where something is counted')
   return value
-}
-
-/** A struct's fields by their numbers, as far as there are readers for them. */
-function fieldsOf<F extends Readonly<Record<number, unknown>>>(
-  r: ThriftReader,
-  type: number,
-  readers: { readonly [N in keyof F]: (type: number) => F[N] },
-): { [N in keyof F]?: F[N] } {
-  const fields: { [N in keyof F]?: F[N] } = {}
-  r.struct(type, (id, type) => {
-    const read = readers[id]
-    if (read) fields[id as keyof F] = read(type)
-    return read !== undefined
-  })
-  return fields
 }
 
 function required<T>(value: T | undefined, field: string): T {

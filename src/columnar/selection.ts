@@ -6,6 +6,7 @@ import { ceilDivide, DAY_NANOS, readDateNanos, readTimestamp } from './calendar.
 import type { ColumnType } from './column-type.ts'
 import { corrupt } from './file-errors.ts'
 import type { Predicate } from './predicate.ts'
+import { pruneBy } from './prune.ts'
 import { renderColumn } from './render.ts'
 import type { Prune } from './spans.ts'
 import { keyOf } from './value-keys.ts'
@@ -37,7 +38,7 @@ export async function compilePredicate(
     ]
     return select(batch.numRows, tests)
   }
-  return { select: selectRows }
+  return { select: selectRows, prune: pruneBy(predicate, values) }
 }
 
 function valuesOf(

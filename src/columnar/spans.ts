@@ -20,10 +20,10 @@ export interface ColumnRange {
   readonly values: ValueRange | 'none'
 }
 
-/** Bounds of a column's values other than NULL, in canonical text (`literal.ts`); they need not be values themselves. */
+/** Bounds of a column's values other than NULL, as keys (`value-keys.ts`); they need not be values themselves. */
 export interface ValueRange {
-  readonly min: string
-  readonly max: string
+  readonly min: Uint8Array
+  readonly max: Uint8Array
 }
 
 export interface Slice {

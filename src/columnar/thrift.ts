@@ -17,6 +17,11 @@ export class ThriftReader {
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   }
 
+  /** Bytes that have been read. */
+  get position(): number {
+    return this.#at
+  }
+
   /** `field` reads the value of the field and returns true, or leaves it alone and returns false. */
   struct(type: number, field: (id: number, type: number) => boolean): void {
     if (type !== STRUCT) throw new ThriftError('has something else where a structure should be')
@@ -136,6 +141,21 @@ export class ThriftReader {
     if (this.#at >= this.#view.byteLength) throw new ThriftError('ends too early')
     return this.#view.getUint8(this.#at++)
   }
+}
+
+/** A struct's fields by their numbers, as far as there are readers for them. */
+export function fieldsOf<F extends Readonly<Record<number, unknown>>>(
+  r: ThriftReader,
+  type: number,
+  readers: { readonly [N in keyof F]: (type: number) => F[N] },
+): { [N in keyof F]?: F[N] } {
+  const fields: { [N in keyof F]?: F[N] } = {}
+  r.struct(type, (id, type) => {
+    const read = readers[id]
+    if (read) fields[id as keyof F] = read(type)
+    return read !== undefined
+  })
+  return fields
 }
 
 /** Of 64-bit numbers. */

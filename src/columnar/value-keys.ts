@@ -2,11 +2,11 @@
  * Values as keys: byte strings that are equal exactly when the values are, and whose order, byte by byte, is the order of
  * the values. A set of values then needs to know nothing of types, and neither does a comparison with a file's statistics.
  *
- * Strings and binary values are their own bytes. Whole numbers (integers, decimals without their point, days, nanoseconds
- * since the epoch or since midnight, booleans) are 128-bit two's complement with the sign flipped, most significant byte first: one
+ * Strings and binary values are their own bytes. Whole numbers (integers, decimals without their point, nanoseconds since
+ * the epoch or since midnight, booleans) are 128-bit two's complement with the sign flipped, most significant byte first: one
  * form for all widths and units in which files hold them. Floats are doubles, with the bits flipped that order them.
  */
-import { readDate, readTime, readTimestamp } from './calendar.ts'
+import { readDateNanos, readTime, readTimestamp } from './calendar.ts'
 import type { ColumnType } from './column-type.ts'
 
 /** Writes the key of a value in canonical text (`literal.ts`); returns its length, or -1 where no row of a column can have it. */
@@ -34,7 +34,7 @@ export function keyWriter(type: ColumnType): KeyWriter | undefined {
       return (text, into, at) =>
         text === 'true' || text === 'false' ? writeWhole(text === 'true' ? 1n : 0n, into, at) : -1
     case 'date':
-      return (text, into, at) => writeRead(readDate(text), into, at)
+      return (text, into, at) => writeRead(readDateNanos(text), into, at)
     case 'time':
       return (text, into, at) => writeRead(readTime(text), into, at)
     case 'timestamp':
@@ -57,6 +57,18 @@ export function keyOf(text: string, type: ColumnType): Uint8Array | undefined {
   return length < 0 ? undefined : into.subarray(0, length)
 }
 
+/** Undefined where it takes more than 128 bits. */
+export function wholeKey(value: bigint): Uint8Array | undefined {
+  const into = Buffer.allocUnsafe(NUMBER_BYTES)
+  return writeWhole(value, into, 0) < 0 ? undefined : into
+}
+
+/** Undefined for NaN and the infinities. */
+export function doubleKey(value: number): Uint8Array | undefined {
+  const into = Buffer.allocUnsafe(DOUBLE_BYTES)
+  return writeDouble(value, into, 0) < 0 ? undefined : into
+}
+
 function isDigits(text: string): boolean {
   return /^-?\d{1,64}$/.test(text)
 }
@@ -70,8 +82,8 @@ function unscaledOf(text: string, scale: number): bigint | undefined {
   return scale < 0 ? digits / 10n ** BigInt(-scale) : digits
 }
 
-function writeRead(value: number | bigint | undefined, into: Buffer, at: number): number {
-  return value === undefined ? -1 : writeWhole(BigInt(value), into, at)
+function writeRead(value: bigint | undefined, into: Buffer, at: number): number {
+  return value === undefined ? -1 : writeWhole(value, into, at)
 }
 
 function writeWhole(value: bigint, into: Buffer, at: number): number {
