@@ -42,9 +42,9 @@ export class JavaScriptEncoder implements SpanEncoder {
   close(): void {}
 }
 
-export function openBatcher(plan: EncoderPlan, allocate: Allocate, clock: () => number): RowBatcher {
+function openBatcher(plan: EncoderPlan, allocate: Allocate, clock: () => number): RowBatcher {
   const { encoding } = plan
   return encoding.kind === 'kafka-batch'
-    ? new PartitionBatcher(plan, encoding, allocate, clock)
+    ? new PartitionBatcher({ ...plan, encoding }, allocate, clock)
     : new Batcher({ ...plan, encoding }, allocate)
 }

@@ -39,9 +39,13 @@ export class PartitionBatcher implements RowBatcher {
   #filled: FilledBatch[] = []
 
   /** `clock`: milliseconds since 1970; asked once a span. */
-  constructor(plan: EncoderPlan, encoding: KafkaEncoding, allocate: Allocate, clock: () => number) {
+  constructor(
+    plan: EncoderPlan & { readonly encoding: KafkaEncoding },
+    allocate: Allocate,
+    clock: () => number = Date.now,
+  ) {
+    const { batchRows, batchBytes, checksums, encoding } = plan
     const { key, timestamp, maxBatchBytes = Number.POSITIVE_INFINITY } = encoding
-    const { batchRows, batchBytes, checksums } = plan
     this.columns = [...(key === undefined ? [] : [key]), ...(timestamp === 'now' ? [] : [timestamp.column])]
     this.#plan = plan
     this.#encoding = encoding

@@ -140,21 +140,32 @@ function headersOf(headers: Readonly<Record<string, string>>): Uint8Array {
 
 const MOST_INTEGER_BYTES = 10
 
-/** Small numbers of either sign become small ones without. Source: Protocol Buffers, "Encoding", "ZigZag". */
-function zigzag(value: number | bigint): bigint {
-  const wide = BigInt(value)
-  return BigInt.asUintN(64, (wide << 1n) ^ (wide >> 63n))
-}
-
-function sizeOf(value: number | bigint): number {
-  let size = 1
-  for (let left = zigzag(value) >> 7n; left > 0n; left >>= 7n) size++
-  return size
-}
-
 /** Seven bits a byte, the least significant first; the eighth says that more follow. Returns where the next byte goes. */
 function writeInteger(bytes: Uint8Array, at: number, value: number | bigint): number {
-  let left = zigzag(value)
+  const int = asInt32(value)
+  if (int === undefined) return writeLong(bytes, at, BigInt(value))
+  let left = ((int << 1) ^ (int >> 31)) >>> 0
+  for (; left > 0x7f; left >>>= 7) bytes[at++] = (left & 0x7f) | 0x80
+  bytes[at++] = left
+  return at
+}
+
+/** How many bytes that would be. */
+function sizeOf(value: number | bigint): number {
+  const int = asInt32(value)
+  if (int === undefined) return writeLong(new Uint8Array(MOST_INTEGER_BYTES), 0, BigInt(value))
+  return Math.ceil((32 - Math.clz32(((int << 1) ^ (int >> 31)) | 1)) / 7)
+}
+
+/** Nearly all integers are small, and bigint takes many times as long. */
+function asInt32(value: number | bigint): number | undefined {
+  if (typeof value === 'number') return value
+  const int = Number(BigInt.asIntN(32, value))
+  return BigInt(int) === value ? int : undefined
+}
+
+function writeLong(bytes: Uint8Array, at: number, value: bigint): number {
+  let left = BigInt.asUintN(64, (value << 1n) ^ (value >> 63n))
   for (; left > 0x7fn; left >>= 7n) bytes[at++] = Number(left & 0x7fn) | 0x80
   bytes[at++] = Number(left)
   return at

@@ -1,7 +1,14 @@
 /** Drives the session of a sink as the engine does, with rows made up here and without retries. */
 import { randomUUID } from 'node:crypto'
 import type { TableSchema } from '../columnar/column-type.ts'
+import { loadCompression } from '../columnar/compress.ts'
+import { framePayloads, type PlainEncoding } from '../columnar/framing.ts'
+import { PartitionBatcher } from '../columnar/partition-batcher.ts'
+import type { FilledBatch, KafkaEncoding } from '../columnar/read-plan.ts'
+import { reframe } from '../columnar/reframe.ts'
 import type { Json } from '../core/json.ts'
+import { narrowAll } from '../core/narrowing.ts'
+import { toMessage } from '../core/outgoing.ts'
 import type { Checkpoint, Encoding, MessageBatch, Sink, SinkSession, TextColumn, Unit } from '../sinks/sink.ts'
 
 const SPAN_ROWS = 8_192
@@ -44,8 +51,8 @@ export function testJob(sink: Sink): TestJob {
   return { sink, jobId: randomUUID(), leaseEpoch: 1, saved: undefined }
 }
 
-export function openSession(job: TestJob, probe = false): Promise<SinkSession> {
-  return job.sink.open({
+export async function openSession(job: TestJob, probe = false): Promise<SinkSession> {
+  const session: SinkSession = await job.sink.open({
     jobId: job.jobId,
     organizationId: 'default',
     destination: destination(job.sink),
@@ -58,9 +65,14 @@ export function openSession(job: TestJob, probe = false): Promise<SinkSession> {
       if (probe) throw new Error('a probe must not save')
       job.saved = JSON.parse(JSON.stringify(state))
     },
-    reframe: () => Promise.reject(new Error('to be written')),
+    reframe: (batch, groups) => narrowAll(batch, encodingOf(session), groups, reframe),
     signal: new AbortController().signal,
   })
+  return session
+}
+
+function encodingOf(session: SinkSession): Encoding {
+  return session.encoding ?? { kind: 'rows' }
 }
 
 function destination(sink: Sink) {
@@ -119,7 +131,16 @@ export async function writeRows(
   rows: readonly TestRow[],
   { batchRows = 100, signal = new AbortController().signal }: WriteOptions = {},
 ): Promise<void> {
-  const batches = cutBatches(session, unit, rows, Math.min(batchRows, session.limits?.batchRows ?? 10_000))
+  const encoding = encodingOf(session)
+  const limits = {
+    batchRows: Math.min(batchRows, session.limits?.batchRows ?? 10_000),
+    batchBytes: session.limits?.batchBytes ?? 1024 * 1024,
+  }
+  if (encoding.kind === 'kafka-batch') await loadCompression(encoding.compression)
+  const batches =
+    encoding.kind === 'kafka-batch'
+      ? recordBatches(encoding, limits, unit, rows)
+      : plainBatches(session, encoding, limits, unit, rows)
   const writers = Array.from({ length: session.limits?.inFlight ?? 4 }, async () => {
     for (const batch of batches) {
       await session.write(batch, signal)
@@ -129,8 +150,18 @@ export async function writeRows(
   await Promise.all(writers)
 }
 
-function* cutBatches(session: SinkSession, unit: Unit, rows: readonly TestRow[], batchRows: number) {
-  const batchBytes = session.limits?.batchBytes ?? 1024 * 1024
+interface Limits {
+  readonly batchRows: number
+  readonly batchBytes: number
+}
+
+function* plainBatches(
+  session: SinkSession,
+  encoding: PlainEncoding,
+  { batchRows, batchBytes }: Limits,
+  unit: Unit,
+  rows: readonly TestRow[],
+): Generator<MessageBatch> {
   let batch: TestRow[] = []
   let bytes = 0
   for (const row of rows) {
@@ -138,33 +169,63 @@ function* cutBatches(session: SinkSession, unit: Unit, rows: readonly TestRow[],
     const full = batch.length === batchRows || bytes + rowBytes > batchBytes
     const spanBegins = row.id % SPAN_ROWS === 0
     if (batch.length > 0 && (full || spanBegins)) {
-      yield makeBatch(session, unit, batch)
+      yield plainBatch(session, encoding, unit, batch)
       batch = []
       bytes = 0
     }
     batch.push(row)
     bytes += rowBytes
   }
-  if (batch.length > 0) yield makeBatch(session, unit, batch)
+  if (batch.length > 0) yield plainBatch(session, encoding, unit, batch)
 }
 
-function makeBatch(session: SinkSession, unit: Unit, rows: readonly TestRow[]): MessageBatch {
+function plainBatch(session: SinkSession, encoding: PlainEncoding, unit: Unit, rows: readonly TestRow[]): MessageBatch {
   const chunk = unit.chunks[0]!.chunk
   const first = rows[0]!.id
   const names = rows.map(row => `${unit.jobId}-${chunk}-${row.id}`)
   const columns = session.asks?.columns?.map(name => [name, textColumn(rows.map(row => columnOf(row, name)))] as const)
+  const payloads = rows.map(row => Buffer.from(row.json))
+  const framed = framePayloads(payloads, encoding)
+  const bytes = allocate(framed.bytes.length)
+  bytes.set(framed.bytes)
   return {
     unit: unit.id,
     name: `${unit.jobId}-${unit.delivery}-${chunk}-${first}-${rows.at(-1)!.id}`,
     rows: rows.length,
-    ...frame(
-      rows.map(row => row.json),
-      session.encoding ?? { kind: 'rows' },
-    ),
+    bytes,
+    ends: framed.ends,
     spans: [{ chunk, row: first - (first % SPAN_ROWS), first: first % SPAN_ROWS, rows: rows.length }],
     ...(session.asks?.ids ? { ids: textColumn(names) } : {}),
     ...(columns ? { columns: Object.fromEntries(columns) } : {}),
   }
+}
+
+function* recordBatches(
+  encoding: KafkaEncoding,
+  limits: Limits,
+  unit: Unit,
+  rows: readonly TestRow[],
+): Generator<MessageBatch> {
+  const chunk = unit.chunks[0]!.chunk
+  const batcher = new PartitionBatcher({ ...limits, encoding, stableBatches: false, checksums: false }, allocate)
+  const taken = () => batcher.takeFilled().map(filled => toMessage(unit, sendable(filled)))
+  for (const [span, spanRows] of Map.groupBy(rows, ({ id }) => id - (id % SPAN_ROWS))) {
+    batcher.beginSpan(chunk, span)
+    for (const row of spanRows) {
+      const texts = batcher.columns.map(name => columnOf(row, name))
+      batcher.add(row.id, row.json, texts)
+    }
+    batcher.endSpan()
+    yield* taken()
+  }
+  batcher.cut()
+  yield* taken()
+}
+
+function sendable(filled: FilledBatch): FilledBatch {
+  if (filled.refusal !== undefined)
+    throw new Error(`the destination does not take a row of the tests: ${filled.refusal}`)
+  return filled
 }
 
 function columnOf(row: TestRow, name: string): string | null {
@@ -174,39 +235,15 @@ function columnOf(row: TestRow, name: string): string | null {
   return value
 }
 
-function frame(payloads: readonly string[], encoding: Encoding): Pick<MessageBatch, 'bytes' | 'ends'> {
-  switch (encoding.kind) {
-    case 'rows':
-      return join(payloads)
-    case 'ndjson':
-      return join(payloads.map(payload => `${payload}\n`))
-    case 'json-array':
-      return join(
-        payloads.map((payload, row) => (row === 0 ? '[' : ',') + payload),
-        ']',
-      )
-    case 'kafka-batch':
-      throw new Error('to be written')
-  }
-}
-
-/** The bytes begin inside their buffer, as those of the engine may. */
-function join(texts: readonly string[], tail = ''): Pick<MessageBatch, 'bytes' | 'ends'> {
-  const parts = texts.map(text => Buffer.from(text))
-  const ends = new Uint32Array(parts.length)
-  let end = 0
-  parts.forEach((part, row) => {
-    end += part.length
-    ends[row] = end
-  })
-  const offset = 8
-  const buffer = Buffer.concat([Buffer.alloc(offset), ...parts, Buffer.from(tail)])
-  return { bytes: new Uint8Array(buffer).subarray(offset), ends }
+/** In a larger buffer, as those of the engine may be. */
+function allocate(length: number): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(8 + length + 8).subarray(8, 8 + length)
 }
 
 function textColumn(values: readonly (string | null)[]): TextColumn {
+  const texts = values.map(value => Buffer.from(value ?? ''))
   return {
-    ...join(values.map(value => value ?? '')),
+    ...framePayloads(texts, { kind: 'rows' }),
     nulls: Uint8Array.from(values, value => (value === null ? 1 : 0)),
   }
 }

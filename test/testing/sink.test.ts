@@ -1,6 +1,15 @@
 import { describe, expect, it } from 'vitest'
-import { type MessageBatch, rowBytes, type Sink, type SinkSession } from '../../src/sinks/sink.ts'
+import { partitionOf } from '../../src/columnar/murmur2.ts'
+import {
+  type Encoding,
+  type MessageBatch,
+  rowBytes,
+  type Sink,
+  type SinkContext,
+  type SinkSession,
+} from '../../src/sinks/sink.ts'
 import { testSink } from '../../src/testing/sink.ts'
+import { readWithPlatformatic } from '../columnar/kafka-records.ts'
 
 interface Destination {
   readonly rows: string[]
@@ -55,6 +64,63 @@ describe('testSink', () => {
     expect(failed.map(error => error.message).join('\n')).toMatch(message)
   })
 
+  it.each(['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const)(
+    'passes a sink that takes Kafka record batches (%s), each for one partition',
+    async compression => {
+      const seen = new Map<string | null, Set<number>>()
+      const failed = await failures(rows => ({
+        encoding: kafka({ key: 'key', compression }),
+        async write(batch) {
+          const { records } = readWithPlatformatic(batch.bytes)
+          expect([records.length, batch.ends.length]).toEqual([batch.rows, 0])
+          rows.push(...records.map(({ value }) => value))
+          for (const { key } of records) seen.set(key, (seen.get(key) ?? new Set()).add(batch.partition!))
+        },
+      }))
+      expect(failed).toEqual([])
+      expect(seen.get(null)!.size).toBe(3)
+      seen.delete(null)
+      expect([...seen.keys()].toSorted()).toEqual(Array.from({ length: 7 }, (_, key) => `key-${key}`))
+      for (const [key, partitions] of seen) expect([...partitions]).toEqual([partitionOf(Buffer.from(key!), 3)])
+    },
+  )
+
+  it('fails a sink whose record batches are too small for the rows', async () => {
+    const small = await failures(() => ({ encoding: kafka({ maxBatchBytes: 50_000 }), write: async () => {} }))
+    expect(small.map(error => error.message).join('\n')).toMatch(
+      /does not take a row of the tests: .*max.message.bytes = 50000/,
+    )
+  })
+
+  it.each<Encoding>([{ kind: 'json-array' }, kafka({ key: 'id', compression: 'gzip' })])(
+    'lets a sink with the encoding $kind cut its batches apart',
+    async encoding => {
+      const parts: MessageBatch[] = []
+      const failed = await failures((rows, _, { reframe }) => ({
+        encoding,
+        async write(batch) {
+          const all = Array.from({ length: batch.rows }, (_, row) => row)
+          const groups = [all.filter(row => row % 3 === 0), all.filter(row => row % 3 !== 0)].filter(
+            ({ length }) => length > 0,
+          )
+          for (const part of await reframe(batch, groups)) {
+            parts.push(part)
+            if (encoding.kind === 'kafka-batch')
+              rows.push(...readWithPlatformatic(part.bytes).records.map(({ value }) => value))
+            else
+              rows.push(
+                ...(JSON.parse(Buffer.from(part.bytes).toString()) as unknown[]).map(row => JSON.stringify(row)),
+              )
+          }
+        },
+      }))
+      expect(failed).toEqual([])
+      for (const { rows, spans } of parts) expect(spans.reduce((sum, span) => sum + span.rows, 0)).toBe(rows)
+      const partitions = new Set(parts.map(({ partition }) => partition))
+      expect(partitions).toEqual(new Set(encoding.kind === 'kafka-batch' ? [0, 1, 2] : [undefined]))
+    },
+  )
+
   it('fails a sink whose probe changes something', async () => {
     const [probe] = testSink(
       options((rows, probing) => {
@@ -92,13 +158,19 @@ describe('testSink', () => {
   })
 })
 
-async function failures(session: (rows: string[]) => Partial<SinkSession>): Promise<Error[]> {
+async function failures(session: MakeSession): Promise<Error[]> {
   const failed: Error[] = []
   for (const { run } of testSink(options(session))) await run().catch((error: Error) => failed.push(error))
   return failed
 }
 
-function options(session: (rows: string[], probe: boolean) => Partial<SinkSession>) {
+type MakeSession = (rows: string[], probe: boolean, context: SinkContext) => Partial<SinkSession>
+
+function kafka(options: Partial<Extract<Encoding, { kind: 'kafka-batch' }>>): Encoding {
+  return { kind: 'kafka-batch', partitions: 3, timestamp: 'now', headers: {}, compression: 'none', ...options }
+}
+
+function options(session: MakeSession) {
   return {
     manyRows: 2_000,
     create(): Sink & Destination {
@@ -107,7 +179,11 @@ function options(session: (rows: string[], probe: boolean) => Partial<SinkSessio
         type: 'test',
         name: 'test',
         rows,
-        open: async ({ probe }) => ({ write: async () => {}, close: async () => {}, ...session(rows, probe) }),
+        open: async context => ({
+          write: async () => {},
+          close: async () => {},
+          ...session(rows, context.probe, context),
+        }),
       }
     },
     read: async ({ rows }: Destination) => rows,

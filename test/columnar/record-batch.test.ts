@@ -1,0 +1,127 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { HEADER_BYTES, type KafkaRecord, RecordBatchWriter, readRecords } from '../../src/columnar/record-batch.ts'
+import { readWithKafkajs, readWithPlatformatic } from './kafka-records.ts'
+
+const utf8 = (text: string): Uint8Array<ArrayBuffer> => new Uint8Array(Buffer.from(text))
+
+function write(
+  records: readonly KafkaRecord[],
+  headers: Readonly<Record<string, string>> = {},
+): Uint8Array<ArrayBuffer> {
+  const writer = new RecordBatchWriter(headers)
+  for (const record of records) writer.append(record)
+  return writer.finish()
+}
+
+test('a batch is written byte for byte as the format has it', () => {
+  const batch = write(
+    [
+      { key: utf8('k'), value: utf8('{"a":1}'), timestamp: 1_000n },
+      { key: null, value: utf8('{}'), timestamp: 935n },
+    ],
+    { h: 'é' },
+  )
+  const header = [
+    '0000000000000000', // base offset
+    '00000054', // 84 bytes follow
+    'ffffffff', // partition leader epoch: -1
+    '02', // magic
+    '00000000', // CRC
+    '0000', // attributes
+    '00000001', // offset delta of the last
+    '00000000000003e8', // base timestamp
+    '00000000000003e8', // largest timestamp
+    'ffffffffffffffff', // producer id: -1
+    'ffff', // producer epoch: -1
+    'ffffffff', // base sequence: -1
+    '00000002', // records
+  ]
+  const headers = '02 02 68 04 c3a9' // one, of 1 and 2 bytes
+  const records = [
+    `26 00 00 00 02 6b 0e 7b2261223a317d ${headers}`, // 19 bytes, deltas 0, key of 1 byte, value of 7
+    `1c 00 8101 02 01 04 7b7d ${headers}`, // 14 bytes, deltas -65 and 1, no key, value of 2
+  ]
+  expect(Buffer.from(batch).toString('hex')).toBe([...header, ...records].join('').replaceAll(' ', ''))
+})
+
+const text = fc.oneof(fc.string({ unit: 'binary', maxLength: 20 }), fc.constant('x'.repeat(9_000)))
+const LAST = 2n ** 63n - 1n
+
+const records = fc.array(
+  fc.record({
+    key: fc.option(text.map(utf8)),
+    value: text.map(utf8),
+    timestamp: fc.oneof(
+      fc.bigInt(0n, LAST),
+      fc.bigInt(1_700_000_000_000n, 1_800_000_000_000n),
+      fc.constantFrom(0n, LAST),
+    ),
+  }),
+  { minLength: 1, maxLength: 200, size: 'small' },
+)
+const headers = fc.dictionary(fc.string({ maxLength: 5 }), fc.string({ unit: 'binary', maxLength: 200 }), {
+  maxKeys: 3,
+  noNullPrototype: true,
+})
+
+test('other clients read what was written', async () => {
+  await fc.assert(
+    fc.asyncProperty(records, headers, async (records, headers) => {
+      const batch = write(records, headers)
+      const timestamps = records.map(({ timestamp }) => timestamp)
+      const wellFormed = (text: string) => Buffer.from(text).toString()
+      const expected = {
+        ...{ baseOffset: 0n, leaderEpoch: -1, producerId: -1n, producerEpoch: -1, baseSequence: -1 },
+        lastOffsetDelta: records.length - 1,
+        baseTimestamp: timestamps[0],
+        maxTimestamp: timestamps.toSorted((a, b) => (a < b ? -1 : 1)).at(-1),
+        records: records.map(({ key, value, timestamp }, offset) => ({
+          key: key && Buffer.from(key).toString(),
+          value: Buffer.from(value).toString(),
+          ...{ timestamp, offset },
+          headers: Object.fromEntries(Object.entries(headers).map(pair => pair.map(wellFormed))),
+        })),
+      }
+      expect(readWithPlatformatic(batch)).toEqual(expected)
+      expect(await readWithKafkajs(batch)).toEqual(expected)
+    }),
+  )
+})
+
+test('what was written is read back', () => {
+  fc.assert(
+    fc.property(records, headers, (records, headers) => {
+      const batch = write(records, headers)
+      expect(readRecords(batch, batch.subarray(HEADER_BYTES))).toEqual(records)
+    }),
+  )
+})
+
+test('the length with another record is known beforehand', () => {
+  fc.assert(
+    fc.property(records, headers, (records, headers) => {
+      const writer = new RecordBatchWriter(headers)
+      const lengths = records.map(record => {
+        const length = writer.lengthWith(record)
+        writer.append(record)
+        return length
+      })
+      expect(writer.rows).toBe(records.length)
+      expect(writer.finish().length).toBe(lengths.at(-1))
+    }),
+  )
+})
+
+test('a writer begins anew after each batch', () => {
+  const writer = new RecordBatchWriter({})
+  const [one, other] = [
+    { key: null, value: utf8('1'), timestamp: 9_000n },
+    { key: utf8('k'), value: utf8('22'), timestamp: 5n },
+  ]
+  writer.append(one)
+  expect(writer.finish().slice()).toEqual(write([one]))
+  expect(writer.rows).toBe(0)
+  writer.append(other)
+  expect(writer.finish()).toEqual(write([other]))
+})
