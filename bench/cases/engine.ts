@@ -1,0 +1,79 @@
+/** The engine: staged files to a Kafka topic or to the null sink, with its SQLite store, so that checkpoints are part of it. */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { createEngine, type Engine } from '../../src/core/engine.ts'
+import { kafkaSink } from '../../src/sinks/kafka.ts'
+import { nullSink } from '../../src/sinks/null.ts'
+import { sqliteStore } from '../../src/stores/sqlite.ts'
+import type { Store } from '../../src/stores/store.ts'
+import { measured, print, settings } from '../child.ts'
+import type { StagedTable } from '../data.ts'
+import { stagedSource } from '../staged-source.ts'
+
+export interface EngineSettings {
+  readonly table: StagedTable
+  readonly warmup: StagedTable
+  readonly lanes: number
+  /** Default: into the null sink. */
+  readonly kafka?: { readonly brokers: readonly string[]; readonly topic: string; readonly warmupTopic: string }
+  readonly checkpointMs?: number
+  /** Measures the host's event loop too, which costs a timer every millisecond. */
+  readonly loop?: boolean
+}
+
+const { table, warmup, lanes, kafka, checkpointMs, loop } = settings<EngineSettings>()
+const directory = await mkdtemp(join(tmpdir(), 'millrace-bench-'))
+const { store, reports } = counted(sqliteStore({ path: join(directory, 'store.sqlite') }))
+const sink = (name: string, topic: string | undefined) =>
+  kafka && topic !== undefined ? kafkaSink({ name, brokers: kafka.brokers, topic }) : nullSink({ name })
+const engine = createEngine({
+  source: stagedSource({ warmup, table }),
+  sinks: [sink('warmup', kafka?.warmupTopic), sink('table', kafka?.topic)],
+  store,
+  lanes,
+  ...(checkpointMs === undefined ? {} : { delivery: { checkpointMs } }),
+})
+
+await backfill(engine, 'warmup')
+const before = reports()
+const delay = loop ? monitorEventLoopDelay({ resolution: 1 }) : undefined
+delay?.enable()
+const result = await measured(() => backfill(engine, 'table'))
+delay?.disable()
+print({
+  ...result,
+  reports: reports() - before,
+  ...(delay ? { loopP99Ms: delay.percentile(99) / 1e6, loopMaxMs: delay.max / 1e6 } : {}),
+})
+await engine.close()
+await store.close()
+await rm(directory, { recursive: true })
+
+async function backfill(engine: Engine, name: 'warmup' | 'table'): Promise<number> {
+  const { job_id } = await engine.create({
+    table: name,
+    backfill_window: { start: '2000-01-01', end: '2100-01-01' },
+    destinations: [{ type: kafka ? 'kafka' : 'null', name }],
+  })
+  let delivered = 0
+  for await (const job of engine.watch(job_id)) {
+    if (job.error_message !== null) throw new Error(job.error_message)
+    delivered = job.destinations[0]!.delivered
+  }
+  return delivered
+}
+
+/** Counts the reports, each of which is a checkpoint. */
+function counted(store: Store): { readonly store: Store; readonly reports: () => number } {
+  let count = 0
+  const counting: Store = {
+    ...store,
+    report(...args) {
+      count++
+      return store.report(...args)
+    },
+  }
+  return { store: counting, reports: () => count }
+}

@@ -1,0 +1,71 @@
+/**
+ * A client that only sends: record batches of the same rows, ready in memory, over the connections of `@platformatic/kafka`, 4 in
+ * flight per partition. It does what an idempotent producer cannot do beforehand: sequence numbers and CRC. So its rate is what the
+ * broker takes on this machine, and its CPU what sending costs at the least.
+ */
+import { Admin, type Connection, ConnectionPool, Producer } from '@platformatic/kafka'
+import { measured, print, settings } from '../child.ts'
+import type { StagedTable } from '../data.ts'
+import { encodedRows } from '../encoded-rows.ts'
+import { produce } from '../produce.ts'
+import { type ReadyBatch, recordBatch, stamp } from '../record-batch.ts'
+import { KAFKA_SETTINGS } from '../settings.ts'
+
+export interface PreencodedSettings {
+  readonly table: StagedTable
+  readonly brokers: readonly string[]
+  readonly topic: string
+  readonly warmupTopic: string
+  readonly rows: number
+  readonly warmupRows: number
+}
+
+const IN_FLIGHT_PER_PARTITION = 4
+/** Sent again and again: more than are ever in flight, and few enough to stay out of the way. */
+const READY_BATCHES = 64
+
+const { table, brokers, topic, warmupTopic, rows, warmupRows } = settings<PreencodedSettings>()
+const { batchRows, partitions } = KAFKA_SETTINGS
+const values = await encodedRows(table, Math.min(READY_BATCHES * batchRows, table.rows))
+const ready = Array.from({ length: Math.floor(values.length / batchRows) }, (_, batch) =>
+  recordBatch(values.slice(batch * batchRows, (batch + 1) * batchRows)),
+)
+const [warmupRest, rest] = [warmupRows, rows].map(count => recordBatch(values.slice(0, count % batchRows)))
+const bootstrapBrokers = [...brokers]
+const admin = new Admin({ clientId: 'bench', bootstrapBrokers })
+const producer = new Producer({ clientId: 'bench', bootstrapBrokers, idempotent: true })
+const pool = new ConnectionPool('bench', { maxInflights: IN_FLIGHT_PER_PARTITION * partitions })
+
+await send(warmupTopic, warmupRows, warmupRest!)
+print(await measured(() => send(topic, rows, rest!)))
+await Promise.all([producer.close(), admin.close(), pool.close()])
+
+/** Whole batches, one of them again as soon as it is acknowledged, and then the rest. */
+async function send(topic: string, rows: number, rest: ReadyBatch): Promise<number> {
+  const { producerId, producerEpoch } = await producer.initIdempotentProducer({})
+  const connections = await leadersOf(topic)
+  let left = Math.floor(rows / batchRows)
+  const last = rest.records > 0 ? [rest] : []
+  const take = (): ReadyBatch | undefined => (left-- > 0 ? ready.shift()! : last.shift())
+  await Promise.all(
+    connections.map(async (connection, partition) => {
+      let sequence = 0
+      const one = async (): Promise<void> => {
+        for (let batch = take(); batch !== undefined; batch = take()) {
+          stamp(batch, { producerId, producerEpoch, sequence })
+          sequence += batch.records
+          await produce.async(connection, topic, partition, batch.bytes)
+          if (batch !== rest) ready.push(batch)
+        }
+      }
+      await Promise.all(Array.from({ length: IN_FLIGHT_PER_PARTITION }, one))
+    }),
+  )
+  return rows
+}
+
+/** A connection to the leader of each partition. */
+async function leadersOf(topic: string): Promise<readonly Connection[]> {
+  const { brokers, topics } = await admin.metadata({ topics: [topic], forceUpdate: true })
+  return Promise.all(topics.get(topic)!.partitions.map(({ leader }) => pool.get(brokers.get(leader)!)))
+}

@@ -1,0 +1,9 @@
+/** What every Kafka client is told alike, besides acks=all, idempotence and no compression. */
+export const KAFKA_SETTINGS = {
+  partitions: 4,
+  /** Of a record batch: the default of the engine's Kafka sink. */
+  batchBytes: 900_000,
+  /** The same, for clients that are told how many messages to send: rows of the transfers are about 1,005 bytes. */
+  batchRows: 890,
+  lingerMs: 100,
+} as const
