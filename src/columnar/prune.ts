@@ -3,7 +3,7 @@ import type { ByteSet } from './byte-set.ts'
 import type { ColumnType } from './column-type.ts'
 import type { Predicate } from './predicate.ts'
 import type { ColumnRange, Prune, ValueRange } from './spans.ts'
-import { keyOf } from './value-keys.ts'
+import { keyOf, wholeBytes } from './value-keys.ts'
 
 /** `values`: those of the predicate's filter. */
 export function pruneBy({ window, filter }: Predicate, values: ByteSet | undefined): Prune {
@@ -21,9 +21,10 @@ export function pruneBy({ window, filter }: Predicate, values: ByteSet | undefin
 type Excludes = (range: ColumnRange) => boolean
 
 function windowExcludes({ type, start, end }: NonNullable<Predicate['window']>): Excludes {
-  const [first, behind] = [keyOf(start, type), keyOf(end, type)]
   return ({ type: found, values }) => {
-    if (!first || !behind || !isOrderedAs(type, found)) return false
+    if (!isOrderedAs(type, found)) return false
+    const [first, behind] = [keyOf(start, type, wholeBytes(found)), keyOf(end, type, wholeBytes(found))]
+    if (!first || !behind) return false
     return values === 'none' || isBefore(values.max, first) || !isBefore(values.min, behind)
   }
 }
@@ -37,7 +38,8 @@ function isOrderedAs(type: ColumnType, found: ColumnType): boolean {
 
 function filterExcludes(type: ColumnType, values: ByteSet): Excludes {
   const has = withinTest(values)
-  return ({ type: found, values: range }) => isEqualAs(type, found) && (range === 'none' || !has(range))
+  return ({ type: found, values: range }) =>
+    isEqualAs(type, found) && wholeBytes(type) === wholeBytes(found) && (range === 'none' || !has(range))
 }
 
 /** Columns whose values may be looked for in a filter's of the type; as in `selection.ts`. */

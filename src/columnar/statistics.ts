@@ -8,7 +8,7 @@
 import type { ColumnType, TimeUnit } from './column-type.ts'
 import type { ColumnChunk, ParquetFooter, RawStatistics, SchemaElement } from './parquet-footer.ts'
 import type { ColumnRange, ValueRange } from './spans.ts'
-import { doubleKey, wholeKey } from './value-keys.ts'
+import { doubleKey, wholeBytes, wholeKey } from './value-keys.ts'
 
 /** Of a top-level column in row group number `group`. Undefined where nothing is known. */
 export function columnRange(footer: ParquetFooter, group: number, column: string): ColumnRange | undefined {
@@ -67,7 +67,7 @@ function valueRange(found: RawStatistics, { key, signed }: Bounds, ordered: bool
 function boundsOf(element: SchemaElement): Bounds | undefined {
   switch (element.type) {
     case 'BOOLEAN':
-      return { type: { kind: 'boolean' }, key: bound => wholeOf(bound, 1, view => BigInt(view.getUint8(0)), [0n, 1n]) }
+      return booleanBounds
     case 'INT32':
     case 'INT64':
       return integerBounds(element, element.type === 'INT32' ? 4 : 8)
@@ -83,18 +83,32 @@ function boundsOf(element: SchemaElement): Bounds | undefined {
   }
 }
 
+const booleanBounds: Bounds = {
+  type: { kind: 'boolean' },
+  key: bound => (bound.length === 1 && bound[0]! <= 1 ? wholeKey(BigInt(bound[0]!), 16) : undefined),
+}
+
 function integerBounds(element: SchemaElement, width: 4 | 8): Bounds | undefined {
   const found = integerType(element, width * 8)
   if (!found) return undefined
   const { type, scale = 1n } = found
   const signed = type.kind !== 'integer' || type.signed
   const bits = type.kind === 'integer' ? type.bits : width * 8
-  const range = signed ? [-(1n << BigInt(bits - 1)), (1n << BigInt(bits - 1)) - 1n] : [0n, (1n << BigInt(bits)) - 1n]
+  const least = signed ? -(1n << BigInt(bits - 1)) : 0n
+  const greatest = least + (1n << BigInt(bits)) - 1n
   const read = (view: DataView): bigint => {
     if (width === 4) return BigInt(signed ? view.getInt32(0, true) : view.getUint32(0, true))
     return signed ? view.getBigInt64(0, true) : view.getBigUint64(0, true)
   }
-  return { type, signed, key: bound => wholeOf(bound, width, read, range as [bigint, bigint], scale) }
+  return {
+    type,
+    signed,
+    key(bound) {
+      const value = bound.length === width ? read(viewOf(bound)) : undefined
+      const isValue = value !== undefined && value >= least && value <= greatest
+      return isValue ? wholeKey(value * scale, wholeBytes(type)) : undefined
+    },
+  }
 }
 
 /** `scale`: nanoseconds per unit. */
@@ -143,7 +157,11 @@ function decimalType(element: SchemaElement): Extract<ColumnType, { kind: 'decim
 function bytesBounds(element: SchemaElement): Bounds | undefined {
   const { type, logical_type: logical, converted_type: converted } = element
   const decimal = decimalType(element)
-  if (decimal) return { type: decimal, key: bound => (bound.length > 0 ? wholeKey(bigEndian(bound)) : undefined) }
+  if (decimal)
+    return {
+      type: decimal,
+      key: bound => (bound.length > 0 ? wholeKey(bigEndian(bound), wholeBytes(decimal)) : undefined),
+    }
   if (logical?.kind === 'STRING' || (logical === undefined && converted === CONVERTED.UTF8))
     return type === 'BYTE_ARRAY' ? { type: { kind: 'string' }, key: bound => bound } : undefined
   const plain = (logical === undefined && converted === undefined) || logical?.kind === 'UUID'
@@ -152,18 +170,6 @@ function bytesBounds(element: SchemaElement): Bounds | undefined {
 
 function bigEndian(bytes: Uint8Array): bigint {
   return BigInt.asIntN(8 * bytes.length, BigInt(`0x${Buffer.from(bytes).toString('hex')}`))
-}
-
-function wholeOf(
-  bound: Uint8Array,
-  width: number,
-  read: (view: DataView) => bigint,
-  [low, high]: readonly [bigint, bigint],
-  scale = 1n,
-): Uint8Array | undefined {
-  if (bound.length !== width) return undefined
-  const value = read(viewOf(bound))
-  return value >= low && value <= high ? wholeKey(value * scale) : undefined
 }
 
 function doubleOf(bound: Uint8Array, width: number, read: (view: DataView) => number): Uint8Array | undefined {
