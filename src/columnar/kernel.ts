@@ -5,9 +5,10 @@
  */
 import { readFileSync } from 'node:fs'
 import { ConfigError } from '../core/errors.ts'
+import type { ParquetKernelExports } from './parquet/kernel-exports.ts'
 
 /** What `kernel/index.ts` exports. Addresses and sizes are in bytes. */
-export interface KernelExports {
+export interface KernelExports extends ParquetKernelExports {
   allocate(bytes: number): number
   free(address: number): void
 }

@@ -7,3 +7,5 @@ export function allocate(bytes: usize): usize {
 export function free(address: usize): void {
   heap.free(address)
 }
+
+export * from './parquet/index'
