@@ -1,139 +1,93 @@
-/** Parquet files, row group by row group, decoded by parquet-wasm into Arrow batches that are read where they lie. */
-import { DataType, type RecordBatch } from 'apache-arrow'
-import { parseRecordBatch } from 'arrow-js-ffi'
-import { type FFIData, ParquetFile, type RecordBatch as WasmBatch, wasmMemory } from 'parquet-wasm/node'
-import { FormatError } from '../core/errors.ts'
+/**
+ * Parquet files, row group by row group. The kernel decodes flat ones: it does less than parquet-wasm, which has to copy and
+ * check every string, and so takes a third of the time. parquet-wasm has all the rest, and is loaded where it is needed.
+ */
 import type { FileBytes } from './file-bytes.ts'
 import { corrupt, overBudget } from './file-errors.ts'
-import { ParquetCalls } from './parquet-calls.ts'
+import { kernelChoice } from './kernel.ts'
+import { flatColumns, isReadable } from './parquet/flat-columns.ts'
+import { type DecodedRowGroup, decodeRowGroup } from './parquet/row-group.ts'
+import type { WasmDecoder } from './parquet/wasm-decoder.ts'
+import { type ParquetFooter, readFooter } from './parquet-footer.ts'
 import type { PlannedChunk, ReadPlan } from './read-plan.ts'
 import type { Part, Slice } from './spans.ts'
+import { columnRange } from './statistics.ts'
 
-/**
- * The file's row groups. Only those that are decoded are read, each in one piece, and before one is, its size is checked
- * against the budget: parquet-wasm decodes a whole row group at once, and its memory never shrinks.
- */
+/** The file's row groups. Only those that are decoded are read, and before one is decoded, its size is checked against the budget. */
 export async function* parquetParts(
   chunk: PlannedChunk,
   file: FileBytes,
   plan: Pick<ReadPlan, 'spanRows' | 'rowGroupBudgetBytes'>,
 ): AsyncGenerator<Part> {
-  const calls = new ParquetCalls(chunk.name, file)
-  const parquet = await calls.wait(() => ParquetFile.fromFile(calls.blob))
+  const footer = await readFooter(chunk, file)
+  const { name } = chunk
+  const found = footer.row_groups.reduce((sum, { num_rows }) => sum + num_rows, 0)
+  if (found !== footer.num_rows)
+    throw corrupt(name, `has ${footer.num_rows} rows by its footer and ${found} in its row groups`)
+  const decoders = new Decoders(name, file, footer, plan)
   try {
-    for (const [index, { rows, bytes }] of rowGroupsOf(chunk, calls, parquet).entries()) {
+    for (const [index, { num_rows }] of footer.row_groups.entries()) {
       yield {
-        rows,
-        async *decode(offset) {
-          if (bytes > plan.rowGroupBudgetBytes)
-            throw overBudget(chunk.name, `row group ${index}`, bytes, plan.rowGroupBudgetBytes)
-          const options = { rowGroups: [index], batchSize: plan.spanRows, offset }
-          const batches: ReadableStream<WasmBatch> = await calls.wait(() => parquet.stream(options))
-          yield* slicesOf(chunk, calls, batches.getReader())
-        },
+        rows: num_rows,
+        range: column => columnRange(footer, index, column),
+        decode: offset => decoders.decode(index, offset),
       }
     }
   } finally {
-    calls.free(() => parquet.free())
+    decoders.close()
   }
 }
 
-function rowGroupsOf(
-  chunk: PlannedChunk,
-  calls: ParquetCalls,
-  parquet: ParquetFile,
-): { rows: number; bytes: number }[] {
-  const { total, groups } = calls.now(() => {
-    const metadata = parquet.metadata()
-    const fileMetadata = metadata.fileMetadata()
-    const total = fileMetadata.numRows()
-    const groups = metadata.rowGroups().map(group => {
-      const size = { rows: group.numRows(), bytes: group.totalByteSize() }
-      group.free()
-      return size
-    })
-    fileMetadata.free()
-    metadata.free()
-    return { total, groups }
-  })
-  const found = groups.reduce((sum, { rows }) => sum + rows, 0)
-  if (found !== total) throw corrupt(chunk.name, `has ${total} rows by its footer and ${found} in its row groups`)
-  return groups
-}
+class Decoders {
+  readonly #name: string
+  readonly #file: FileBytes
+  readonly #footer: ParquetFooter
+  readonly #plan: Pick<ReadPlan, 'spanRows' | 'rowGroupBudgetBytes'>
+  readonly #kernel = kernelChoice().kernel
+  readonly #columns: ReturnType<typeof flatColumns>
+  #wasm: WasmDecoder | undefined
 
-async function* slicesOf(
-  chunk: PlannedChunk,
-  calls: ParquetCalls,
-  batches: ReadableStreamDefaultReader<WasmBatch>,
-): AsyncGenerator<Slice> {
-  try {
-    for (;;) {
-      const { done, value: batch } = await calls.wait(() => batches.read())
-      if (done) return
-      const rows = calls.now(() => batch.numRows)
-      let used = false
-      try {
-        yield {
-          rows,
-          use(consume) {
-            used = true
-            return useBatch(chunk, calls, batch, rows, consume)
-          },
-        }
-      } finally {
-        if (!used) calls.free(() => batch.free())
-      }
+  constructor(
+    name: string,
+    file: FileBytes,
+    footer: ParquetFooter,
+    plan: Pick<ReadPlan, 'spanRows' | 'rowGroupBudgetBytes'>,
+  ) {
+    this.#name = name
+    this.#file = file
+    this.#footer = footer
+    this.#plan = plan
+    this.#columns = this.#kernel && flatColumns(footer)
+  }
+
+  async *decode(index: number, offset: number): AsyncGenerator<Slice> {
+    const { spanRows } = this.#plan
+    const decoded = await this.#inKernel(index)
+    if (!decoded) return yield* (await this.#inWasm(index)).slices(index, offset, spanRows)
+    try {
+      yield* decoded.slices(offset, spanRows)
+    } finally {
+      decoded.free()
     }
-  } finally {
-    // where the stream has failed, read() has said so
-    calls.free(() => batches.cancel().catch(() => {}))
   }
-}
 
-function useBatch<T>(
-  chunk: PlannedChunk,
-  calls: ParquetCalls,
-  batch: WasmBatch,
-  rows: number,
-  consume: (batch: RecordBatch) => T,
-): T {
-  const exported = calls.now(() => batch.intoFFI())
-  try {
-    return consume(view(chunk, exported, rows))
-  } finally {
-    calls.free(() => exported.free())
+  close(): void {
+    this.#wasm?.close()
   }
-}
 
-function view(chunk: PlannedChunk, exported: FFIData, rows: number): RecordBatch {
-  const memory = wasmMemory()
-  const parse = (): RecordBatch => parseRecordBatch(memory.buffer, exported.arrayAddr(), exported.schemaAddr(), false)
-  try {
-    return checked(parse())
-  } catch (error) {
-    if (error instanceof RangeError) {
-      // its views of booleans are a byte a row and not a bit a row: too long where the memory ends behind them
-      memory.grow(Math.ceil(rows / WASM_PAGE_BYTES))
-      return checked(parse())
-    }
-    const reason = error instanceof Error ? error.message : String(error)
-    const problem = `has a column that cannot be read (${reason}): convert it where it is staged`
-    throw new FormatError('unsupported_type', `the staged file ${JSON.stringify(chunk.name)} ${problem}`, {
-      cause: error,
-    })
+  async #inKernel(index: number): Promise<DecodedRowGroup | undefined> {
+    const [kernel, columns, group] = [this.#kernel, this.#columns, this.#footer.row_groups[index]!]
+    if (!kernel || !columns || !isReadable(group, columns)) return undefined
+    const flat = { name: this.#name, title: `row group ${index}`, group, columns }
+    return decodeRowGroup(kernel, this.#file, flat, this.#plan.rowGroupBudgetBytes)
   }
-}
 
-const WASM_PAGE_BYTES = 65_536
-
-/** An INTERVAL of Parquet is months, days and milliseconds; parquet-wasm makes days and milliseconds of it. */
-function checked(batch: RecordBatch): RecordBatch {
-  for (const { name, type } of batch.schema.fields) {
-    if (holdsInterval(type)) throw new Error(`${JSON.stringify(name)} is an INTERVAL, whose months would be lost`)
+  async #inWasm(index: number): Promise<WasmDecoder> {
+    const { total_byte_size } = this.#footer.row_groups[index]!
+    const budget = this.#plan.rowGroupBudgetBytes
+    if (total_byte_size > budget) throw overBudget(this.#name, `row group ${index}`, total_byte_size, budget)
+    const { WasmDecoder } = await import('./parquet/wasm-decoder.ts')
+    this.#wasm ??= new WasmDecoder(this.#name, this.#file)
+    return this.#wasm
   }
-  return batch
-}
-
-function holdsInterval(type: DataType): boolean {
-  return DataType.isInterval(type) || (type.children ?? []).some(child => holdsInterval(child.type))
 }

@@ -7,10 +7,10 @@
  * decoder ("a turn"), an uncaught trap during a turn is the failure of that file's call, and errors of reading never
  * enter the decoder. After a trap the decoder's memory is in no known state, and every call in this thread fails.
  */
-import { MillraceError } from '../core/errors.ts'
-import type { FileBytes } from './file-bytes.ts'
-import { corrupt } from './file-errors.ts'
-import { isTrap } from './trap.ts'
+import { MillraceError } from '../../core/errors.ts'
+import type { FileBytes } from '../file-bytes.ts'
+import { corrupt } from '../file-errors.ts'
+import { isTrap } from '../trap.ts'
 
 /** One file's way into the decoder. Calls must not overlap. */
 export class ParquetCalls {
