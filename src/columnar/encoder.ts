@@ -4,6 +4,8 @@
  */
 import type { RecordBatch } from 'apache-arrow'
 import { JavaScriptEncoder } from './javascript-encoder.ts'
+import { kernelChoice } from './kernel.ts'
+import { KernelEncoder } from './kernel-encoder.ts'
 import type { FilledBatch, ReadPlan } from './read-plan.ts'
 
 /** What of a plan an encoder goes by. */
@@ -39,5 +41,6 @@ export interface SpanEncoder {
 export type Allocate = (length: number) => Uint8Array<ArrayBuffer>
 
 export function openEncoder(plan: EncoderPlan, allocate: Allocate): SpanEncoder {
-  return new JavaScriptEncoder(plan, allocate)
+  const { kernel } = kernelChoice()
+  return kernel ? new KernelEncoder(kernel, plan, allocate) : new JavaScriptEncoder(plan, allocate)
 }

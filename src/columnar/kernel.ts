@@ -11,6 +11,16 @@ import type { ParquetKernelExports } from './parquet/kernel-exports.ts'
 export interface KernelExports extends ParquetKernelExports {
   allocate(bytes: number): number
   free(address: number): void
+  /** Encodes the span's rows from the `from`th selected one on. Returns how far it came: short of the end, a slot is full. */
+  encodeRows(encoder: number, from: number): number
+  /** Writes the header of a slot's record batch. */
+  finishRecords(slot: number): void
+  /** Takes the first rows out of a slot. */
+  dropRows(encoder: number, slot: number, rows: number): void
+  /** Drops all rows of a slot, and frees its memory. */
+  freeSlot(encoder: number, slot: number): void
+  /** Goes on with a 32-bit FNV-1a over 32-bit numbers. */
+  hashNumbers(hash: number, address: number, count: number): number
 }
 
 export interface Kernel {

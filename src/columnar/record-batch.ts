@@ -123,7 +123,7 @@ export function readRecords(header: Uint8Array, records: Uint8Array<ArrayBuffer>
   })
 }
 
-function headersOf(headers: Readonly<Record<string, string>>): Uint8Array {
+export function headersOf(headers: Readonly<Record<string, string>>): Uint8Array {
   const entries = Object.entries(headers)
   const out = new GrowingBytes()
   const write = (value: number): void => {
