@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Encoding, TextColumn } from '../../src/columnar/read-plan.ts'
-import { narrow, spanStarts } from '../../src/core/narrowing.ts'
+import type { FramedRows } from '../../src/columnar/reframe.ts'
+import { narrow, narrowAll, spanStarts } from '../../src/core/narrowing.ts'
 import { type MessageBatch, textBytes } from '../../src/sinks/sink.ts'
 import { fakeMessage, fakeRows, fakeUnit, frame, payloadsOf } from './fake-batch.ts'
 
@@ -98,6 +99,29 @@ describe('the name', () => {
     const { name } = batchOf()
     expect(narrow(batchOf(), ROWS, [1]).name).toMatch(new RegExp(`^${name}~[0-9a-f]{8}$`))
   })
+})
+
+test('several batches come of one, their bytes made by whoever is asked', async () => {
+  const batch = batchOf(ROWS, { partition: 2 })
+  const asked: unknown[] = []
+  const parts = await narrowAll(batch, ROWS, [[0, 9], [4]], async (framed, groups) => {
+    asked.push(framed, groups)
+    return groups.map(
+      (_, index): FramedRows => ({ ...framed, bytes: Uint8Array.of(index), ends: Uint32Array.of(index) }),
+    )
+  })
+  const { rows, bytes, ends } = batch
+  expect(asked).toEqual([{ encoding: ROWS, rows, bytes, ends }, [[0, 9], [4]]])
+  const made = (keep: readonly number[], index: number) => ({
+    ...narrow(batch, ROWS, keep),
+    ...{ bytes: Uint8Array.of(index), ends: Uint32Array.of(index) },
+  })
+  expect(parts).toEqual([made([0, 9], 0), made([4], 1)])
+})
+
+test('rows that the framing hides cannot be had at once', () => {
+  const hidden: Encoding = { kind: 'kafka-batch', partitions: 1, timestamp: 'now', headers: {}, compression: 'none' }
+  expect(() => narrow(batchOf(), hidden, [1])).toThrow('hides its rows')
 })
 
 test('says where spans start in a batch', () => {
