@@ -19,6 +19,8 @@ export interface Written {
   readonly proof: Proof
   /** By position in the batch, with the destination's reason. */
   readonly refused: ReadonlyMap<number, unknown>
+  /** Of which all but the last failed: whether one of those still reads the batch's bytes, nobody can know. */
+  readonly attempts: number
 }
 
 const BACKOFF = new ExponentialBackoff({ generator: fullJitterGenerator, initialDelay: 100, maxDelay: 30_000 })
@@ -41,18 +43,18 @@ export async function writeBatch(session: SinkSession, batch: MessageBatch, atte
   let backoff: IBackoff<unknown> = BACKOFF.next()
   const deadline = setTimeout(() => ending.abort(deadlineError(deadlineMs, lastError)), deadlineMs)
   try {
-    for (;;) {
+    for (let attempts = 1; ; attempts++) {
       ending.signal.throwIfAborted()
       try {
         proof.push(...((await ending.wait(session.write(left, ending.signal))) ?? []))
-        return { proof, refused }
+        return { proof, refused, attempts }
       } catch (error) {
         ending.signal.throwIfAborted()
         lastError = error
       }
       const verdict = judge(lastError, left, session.retries ?? 'engine')
       for (const [index, cause] of verdict.refused) refused.set(positions ? positions[index]! : index, cause)
-      if (verdict.again.length === 0) return { proof, refused }
+      if (verdict.again.length === 0) return { proof, refused, attempts }
       if (verdict.again.length < left.rows) {
         left = narrow(left, encoding, verdict.again)
         positions = verdict.again.map(index => (positions ? positions[index]! : index))
@@ -66,6 +68,12 @@ export async function writeBatch(session: SinkSession, batch: MessageBatch, atte
     clearTimeout(deadline)
     ending.clear()
   }
+}
+
+/** What becomes of a batch whose rows could not be encoded as the destination asks: it is not asked. */
+export function refuseUnsent(rows: number, refusal: string): Written {
+  const cause = new DeliveryError(refusal, { retryable: false })
+  return { proof: [], refused: new Map(Array.from({ length: rows }, (_, row) => [row, cause])), attempts: 0 }
 }
 
 interface Verdict {

@@ -3,16 +3,17 @@
  * plain data, so that a runner may call it on any machine.
  */
 import type { Encoding, FilledBatch, ReadPlan, SpanRead, UnitReader } from '../columnar/read-plan.ts'
-import { framedRows, openRows } from '../columnar/reframe.ts'
+import { type FramedRows, framedRows, type OpenedRow } from '../columnar/reframe.ts'
 import type { MessageBatch, SinkSession } from '../sinks/sink.ts'
-import { writeBatch } from './attempts.ts'
+import { refuseUnsent, type Written, writeBatch } from './attempts.ts'
+import type { Credit } from './budget.ts'
 import { publish } from './diagnostics.ts'
 import { Ending } from './ending.ts'
 import { DeliveryError, MillraceError } from './errors.ts'
-import { deadLettersOf, openRefused, outcomesOf, toMessage } from './outgoing.ts'
+import { deadLettersOf, openRefused, outcomesOf, type RefusedRow, toMessage } from './outgoing.ts'
 import { planReading } from './plan.ts'
 import { Settlement } from './settlement.ts'
-import type { Checkpoint, DeadLetter, Proof, ReportAnswer, Unit, UnitReport } from './unit.ts'
+import type { Checkpoint, Proof, ReportAnswer, Unit, UnitReport } from './unit.ts'
 import { WriteQueue } from './write-queue.ts'
 
 export interface UnitTools {
@@ -20,6 +21,10 @@ export interface UnitTools {
   readonly session: SinkSession
   /** Starts reading; the plan's files are opened by whoever provides this. */
   read(plan: ReadPlan): UnitReader
+  /** Rows of a batch as they were before they were framed, for dead letters. */
+  openRows(framed: FramedRows, positions: readonly number[]): Promise<readonly OpenedRow[]>
+  /** The unit's share of the memory for batches. `wake`: there may be room for what did not fit. */
+  credit(wake: () => void): Credit
   /** Resolves when the report is durable. Called one at a time, at least every `checkpointMs`, also when nothing moved. */
   report(report: UnitReport): Promise<ReportAnswer>
 }
@@ -34,7 +39,8 @@ export async function deliverUnit(unit: Unit, tools: UnitTools, signal: AbortSig
   const ending = new Ending(signal)
   try {
     ending.signal.throwIfAborted()
-    const own = await ending.wait(tools.session.begin?.(unit))
+    const { deliveryDeadlineMs } = unit.limits
+    const own = await ending.within(tools.session.begin?.(unit), deliveryDeadlineMs, () => tooLate('begin', unit))
     const result = await new UnitDelivery(unit, tools, ending, own).run()
     publish('unit', { unit: unit.id, attempt: unit.attempt, event: result })
     return result
@@ -52,6 +58,9 @@ interface Outgoing {
   readonly partition?: number
 }
 
+/** What the first span of a unit is taken to come to: that many rows of a kilobyte. */
+const FIRST_SPAN_BYTES = 8 << 20
+
 class UnitDelivery {
   readonly #unit: Unit
   readonly #tools: UnitTools
@@ -64,6 +73,7 @@ class UnitDelivery {
   readonly #settlement: Settlement
   readonly #queue: WriteQueue<Outgoing>
   readonly #reader: UnitReader
+  readonly #credit: Credit
 
   #wake: () => void = () => {}
   #stop: ReportAnswer['stop']
@@ -75,6 +85,8 @@ class UnitDelivery {
   #proof: Proof[number][] = []
   #fillingRows = 0
   #fillingSince = 0
+  /** What the next span is taken to come to, in bytes: as much as the last. */
+  #expected = FIRST_SPAN_BYTES
   #uncommittedRows = 0
   #committedAt = performance.now()
 
@@ -101,6 +113,7 @@ class UnitDelivery {
       outgoing => this.#write(outgoing),
       () => this.#wake(),
     )
+    this.#credit = tools.credit(() => this.#wake())
     this.#reader = tools.read(planReading(unit, session, from))
     ending.signal.addEventListener('abort', () => {
       this.#reader.close().catch(() => {}) // a read that is under way would hold up the end
@@ -128,29 +141,39 @@ class UnitDelivery {
     } finally {
       clearInterval(beat)
       await this.#close(finished)
+      this.#credit.close()
     }
   }
 
-  /** Reads spans for as long as there are any, stopping where the window, the sink or the owner says so. */
+  /** Reads spans for as long as there are any, stopping where the window, the memory, the sink or the owner says so. */
   async #read(): Promise<void> {
     while (this.#stop === undefined) {
       this.#ending.signal.throwIfAborted()
       this.#mayReport()
       if (this.#commitDue()) await this.#commitInside()
-      else if (this.#settlement.fits && this.#queue.hungry) {
+      else if (this.#settlement.fits && this.#queue.hungry && this.#hasMemory()) {
         const span = await this.#ending.wait(this.#reader.next())
         if (span === undefined) return
         this.#take(span)
         if (this.#lingered()) await this.#flush()
-      } else if (this.#settlement.fits || !this.#queue.idle) await this.#nextChange()
-      // the window is full with nothing in flight: only a checkpoint, or else a cut, makes room
-      else if (this.#reporting || this.#unstored) await this.#checkpoint()
+      } else if (!this.#queue.idle) await this.#nextChange()
+      // no room with nothing in flight: only a checkpoint makes some in the window, or else a cut
+      else if (!this.#settlement.fits && (this.#reporting || this.#unstored)) await this.#checkpoint()
       else if (this.#fillingRows > 0) await this.#flush()
       else throw lostRows(this.#unit) // rather than to go round for ever
     }
   }
 
+  /** Whether there is memory for another span, which is then taken. */
+  #hasMemory(): boolean {
+    // what is filling could be cut and sent, unless it must be cut at the same places every time
+    const reserve = this.#queue.idle && (this.#fillingRows === 0 || (this.#session.stableBatches ?? false))
+    return this.#credit.take(this.#expected, reserve)
+  }
+
   #take(span: SpanRead): void {
+    this.#credit.correct(span.bytes - this.#expected)
+    this.#expected = span.bytes
     if (this.#fillingRows === 0) this.#fillingSince = performance.now()
     this.#fillingRows += span.rows - span.filtered
     this.#settlement.add(span)
@@ -176,29 +199,36 @@ class UnitDelivery {
   }
 
   async #write({ filled, message }: Outgoing): Promise<void> {
+    const { refusal, rows, bytes } = filled
     try {
-      const { proof, refused } = await writeBatch(this.#session, message, {
-        encoding: this.#encoding,
-        deadlineMs: this.#unit.limits.deliveryDeadlineMs,
-        signal: this.#ending.signal,
-      })
-      const lost = await openRefused(refused, positions => openRows(framedRows(filled, this.#encoding), positions))
-      if (refused.size > 0) await this.#bury(deadLettersOf(filled, lost), refused)
+      const { proof, refused, attempts } =
+        refusal === undefined ? await this.#attempt(message) : refuseUnsent(rows, refusal)
+      const framed = framedRows(filled, this.#encoding)
+      const lost = await openRefused(refused, positions => this.#tools.openRows(framed, positions))
+      if (lost.length > 0) await this.#bury(filled, lost)
       this.#proof.push(...proof)
-      this.#uncommittedRows += filled.rows
+      this.#uncommittedRows += rows
       for (const [piece, outcome] of outcomesOf(filled, lost)) this.#settlement.settle(piece, outcome)
-      publish('write', { unit: this.#unit.id, rows: filled.rows, bytes: filled.bytes.length, refused: refused.size })
+      this.#credit.correct(-filled.pieces.reduce((sum, piece) => sum + piece.bytes, 0))
+      publish('write', { unit: this.#unit.id, rows, bytes: bytes.length, refused: lost.length })
+      // after any failure something may still send the bytes: a socket that was given up, or not yet
+      if (attempts === 1 && lost.length === 0) this.#reader.release(bytes)
     } catch (error) {
       this.#ending.abort(error)
     }
   }
 
+  #attempt(message: MessageBatch): Promise<Written> {
+    const { deliveryDeadlineMs: deadlineMs } = this.#unit.limits
+    return writeBatch(this.#session, message, { encoding: this.#encoding, deadlineMs, signal: this.#ending.signal })
+  }
+
   /** Dead letters are durable before their rows count as settled. The limit is the store's to judge, over all units. */
-  async #bury(deadLetters: readonly DeadLetter[], refused: ReadonlyMap<number, unknown>): Promise<void> {
+  async #bury(filled: FilledBatch, lost: readonly RefusedRow[]): Promise<void> {
     const { maxDeadLetters } = this.#unit.limits
-    const answer = maxDeadLetters > 0 ? await this.#tell({ deadLetters }) : undefined
+    const answer = maxDeadLetters > 0 ? await this.#tell({ deadLetters: deadLettersOf(filled, lost) }) : undefined
     if (answer?.deadLettersRefused === 0) return
-    const cause = [...refused.values()][0]
+    const cause = lost[0]?.cause
     const reason = cause instanceof Error ? cause.message : String(cause)
     throw new DeliveryError(`more than ${maxDeadLetters} rows were refused for good (maxDeadLetters): ${reason}`, {
       retryable: false,
@@ -222,7 +252,9 @@ class UnitDelivery {
   async #commit(): Promise<void> {
     if (!this.#session.commit || this.#stop === 'cancel') return
     const upTo = this.#settlement.take()
-    const proof = await this.#ending.wait(this.#session.commit(this.#unit, upTo))
+    const { deliveryDeadlineMs } = this.#unit.limits
+    const committed = this.#session.commit(this.#unit, upTo)
+    const proof = await this.#ending.within(committed, deliveryDeadlineMs, () => tooLate('commit', this.#unit))
     await this.#tell({ checkpoints: upTo, proof: [...this.#proof.splice(0), ...(proof ?? [])] })
     this.#settlement.stored()
     this.#uncommittedRows = 0
@@ -348,6 +380,12 @@ class UnitDelivery {
       this.#wake = resolve
     })
   }
+}
+
+function tooLate(call: 'begin' | 'commit', { id, limits }: Unit): DeliveryError {
+  return new DeliveryError(`unit ${id}: ${call} did not end within ${limits.deliveryDeadlineMs / 1000} s`, {
+    code: 'destination_unavailable',
+  })
 }
 
 function lostRows(unit: Unit): MillraceError {

@@ -1,8 +1,10 @@
 /** The second half of a job, for one of its destinations: every unit is delivered, or the destination fails. */
 import type { SinkContext, SinkSession } from '../sinks/sink.ts'
 import type { DestinationRecord, Manifest, Wishes } from '../stores/store.ts'
+import type { Share } from './budget.ts'
 import { publish } from './diagnostics.ts'
 import { asMillraceError, MillraceError } from './errors.ts'
+import { narrowAll } from './narrowing.ts'
 import type { Destination } from './options.ts'
 import type { OwnedJob } from './owned-job.ts'
 import { storedValues } from './resolve.ts'
@@ -61,9 +63,9 @@ export async function openSession(
   { type, name, uid, saved }: DestinationRecord,
   { schema, probe, signal }: Pick<SinkContext, 'schema' | 'probe' | 'signal'>,
 ): Promise<SinkSession> {
-  const { store, settings } = surroundings
+  const { store, settings, lanes } = surroundings
   const { sink, delivery } = settings.destinations.get(`${type}/${name}`)!
-  const opening = sink.open({
+  const opening: Promise<SinkSession> = sink.open({
     jobId: record.jobId,
     organizationId: record.organizationId,
     destination: { type, name, uid },
@@ -73,7 +75,8 @@ export async function openSession(
     leaseEpoch: probe ? 0 : lease.epoch,
     saved,
     save: state => store.setDestination(lease, uid, { saved: state }),
-    reframe: () => Promise.reject(new Error('to be written')),
+    reframe: async (batch, groups) =>
+      narrowAll(batch, (await opening).encoding ?? { kind: 'rows' }, groups, (...parts) => lanes.reframe(...parts)),
     signal,
   })
   const waits = new Waits()
@@ -101,16 +104,19 @@ async function runUnits(
   const pending = [...manifest.units.keys()].filter(index => !manifest.units[index]!.every(chunk => done.has(chunk)))
   if (pending.length === 0) return 'done'
   const session = await openSession(job, destination, { schema: manifest.schema, probe: false, signal: control.signal })
+  const memory = job.surroundings.memory.share()
   try {
-    const delivery = deliveryOf(destination, manifest, job, control, { session, pending, stored })
+    const delivery = deliveryOf(destination, manifest, job, control, { session, memory, pending, stored })
     return await job.surroundings.runner.run(delivery, control.signal)
   } finally {
+    memory.close()
     await closeWithin(session)
   }
 }
 
 interface Progress {
   readonly session: SinkSession
+  readonly memory: Share
   /** The units that are left, by their place in the manifest. */
   readonly pending: readonly number[]
   /** The checkpoints with which this process began. */
@@ -122,7 +128,7 @@ function deliveryOf(
   manifest: Manifest,
   { record, lease, surroundings }: OwnedJob,
   control: Control,
-  { session, pending, stored }: Progress,
+  { session, memory, pending, stored }: Progress,
 ): Delivery {
   const { source, store, lanes, settings, onChanged } = surroundings
   const { delivery } = settings.destinations.get(`${type}/${name}`)!
@@ -178,7 +184,9 @@ function deliveryOf(
           chunk => source.access(manifest.files[chunk]!, control.signal),
           ref => storedValues(store, ref, manifest.residual!.filter!.type),
         ),
+      openRows: (framed, positions) => lanes.openRows(framed, positions),
       report,
+      credit: memory.credit,
     },
   }
 }

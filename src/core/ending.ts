@@ -35,6 +35,17 @@ export class Ending {
     return this.#waits.wait(work)
   }
 
+  /** The same, and for no longer than `mostMs`: then a rejection with what `late` makes. */
+  async within<T>(work: Promise<T> | T, mostMs: number, late: () => unknown): Promise<T> {
+    const waits = new Waits()
+    const timer = setTimeout(() => waits.end(late()), mostMs)
+    try {
+      return await this.wait(waits.wait(work))
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
   clear(): void {
     clearTimeout(this.#timer)
     this.#parent.removeEventListener('abort', this.#onParent)

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { sqliteStore } from '../stores/sqlite.ts'
 import type { JobRecord, ValueSet } from '../stores/store.ts'
+import { MemoryBudget } from './budget.ts'
 import { Changes } from './changes.ts'
 import { publish } from './diagnostics.ts'
 import { MillraceError } from './errors.ts'
@@ -61,8 +62,10 @@ export function createEngine(options: EngineOptions): Engine {
   const { source } = options
   const changes = new Changes()
   const lanes = createLanes(options.lanes)
+  const memory = new MemoryBudget(settings.memoryBudgetBytes)
   const runner = inProcessRunner()
-  const surroundings = { source, store, lanes, runner, settings, onChanged: (jobId: string) => changes.announce(jobId) }
+  const onChanged = (jobId: string): void => changes.announce(jobId)
+  const surroundings = { source, store, lanes, memory, runner, settings, onChanged }
   const owner = new Owner(surroundings, options.takeOver ?? true)
   const sinks = [...settings.destinations.values()].map(({ sink }) => sink)
   let closed: Promise<void> | undefined

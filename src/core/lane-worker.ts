@@ -57,7 +57,7 @@ try {
   const { kernel, reason } = kernelChoice()
   host.tell('started', [{ encoder: kernel ? 'wasm' : 'javascript', ...(reason === undefined ? {} : { reason }) }])
 } catch {
-  // a choice that cannot be followed is the error of every reader that is opened
+  host.tell('started', []) // a choice that cannot be followed is the error of every reader that is opened
 }
 
 function localAccess(id: number, access: RemoteAccess): Awaited<ReturnType<Parameters<typeof openUnitReader>[1]>> {

@@ -24,9 +24,6 @@ export type OpenValueSet = (ref: string) => AsyncIterable<readonly string[]>
 /** How a file's access crosses into a lane: bytes of the host's own kind stay in the host, behind a handle. */
 export type RemoteAccess = Exclude<FileAccess, RandomAccess> | { readonly handle: number; readonly byteLength: number }
 
-/** What comes of framed rows that are framed again. */
-export type Reframed = Pick<FramedRows, 'rows' | 'bytes' | 'ends'>
-
 interface OpenReader {
   readonly plan: ReadPlan
   readonly openFile: OpenFile
@@ -41,9 +38,22 @@ interface OpenReader {
   failure: MillraceError | undefined
 }
 
+/** What a lane's thread runs, and with how much. */
+export interface LaneThread {
+  readonly program: URL
+  readonly resourceLimits: ResourceLimits
+}
+
+/**
+ * Of JavaScript's objects; batches, decoded columns and value sets lie elsewhere. Node ends a thread that reaches its limit as long as
+ * not much more than that comes at once. A young generation as large as Node has it by default (192 MiB) does come at once, when it
+ * is full and moves to the old one: then the whole process is aborted.
+ */
+const RESOURCE_LIMITS: ResourceLimits = { maxOldGenerationSizeMb: 512, maxYoungGenerationSizeMb: 32 }
+
 export interface LaneOptions {
   readonly number: number
-  readonly resourceLimits: ResourceLimits
+  readonly thread: Partial<LaneThread>
   /** Those of all lanes. */
   readonly valueSets: ValueSets
   /** The lane's thread ended; these of its readers were being served, and it is not known which of them did it. */
@@ -57,16 +67,21 @@ export class Lane {
   readonly #open = new Map<number, OpenReader>()
   #readers = 0
   #held = 0
+  #started = false
   dead = false
 
   constructor(options: LaneOptions) {
-    const { number, resourceLimits, valueSets } = options
+    const { number, valueSets } = options
+    const { program = workerUrl(), resourceLimits = RESOURCE_LIMITS } = options.thread
     this.#options = options
     // flags of the host's own command line, such as --input-type, are not for this program
-    this.#worker = new Worker(workerUrl(), { name: `millrace lane ${number}`, execArgv: [], resourceLimits })
+    this.#worker = new Worker(program, { name: `millrace lane ${number}`, execArgv: [], resourceLimits })
     this.#worker.unref()
     this.#rpc = new ThreadRpc(this.#worker, {
-      started: (encoder: EncoderInUse) => publishStart(number, encoder),
+      started: (encoder?: EncoderInUse) => {
+        this.#started = true
+        if (encoder) publishStart(number, encoder)
+      },
       access: (id: number, chunk: number) => this.#access(id, chunk),
       read: (id: number, handle: number, start: number, end: number) => this.#read(id, handle, start, end),
       values: (id: number, ref: string) => this.#values(id, ref),
@@ -121,7 +136,7 @@ export class Lane {
     }
   }
 
-  reframe(framed: FramedRows, groups: readonly (readonly number[])[]): Promise<Reframed[]> {
+  reframe(framed: FramedRows, groups: readonly (readonly number[])[]): Promise<FramedRows[]> {
     return this.#work('reframe', framed, groups)
   }
 
@@ -167,8 +182,8 @@ export class Lane {
   #lose(cause: unknown, culprit?: OpenReader): void {
     if (this.dead) return
     publish('lane', { lane: this.#options.number, event: 'lost', error: cause })
-    const busy = [...this.#open.values()].filter(reader => reader.busy)
-    const suspects = culprit || isTrap(cause) ? [] : busy
+    const blameless = culprit !== undefined || isTrap(cause) || !this.#started
+    const suspects = blameless ? [] : [...this.#open.values()].filter(reader => reader.busy)
     const alone = suspects.length === 1 && this.#held === this.#open.size
     if (alone) suspects[0]!.failure = stoppedOver(suspects[0]!.file, cause)
     // the file that did it may be another job's, and is not to be named in this one's error

@@ -3,32 +3,30 @@
  * A damaged file can leave the decoder (WebAssembly) unusable for its whole thread; that ends only the thread.
  */
 import { availableParallelism } from 'node:os'
-import type { ResourceLimits } from 'node:worker_threads'
 import type { OpenFile, PlannedChunk, ReadPlan, UnitReader } from '../columnar/read-plan.ts'
 import type { FramedRows, OpenedRow } from '../columnar/reframe.ts'
 import { loadSet, ValueSets } from '../columnar/value-sets.ts'
 import { MillraceError } from './errors.ts'
-import { Lane, type OpenValueSet, type Reframed } from './lane.ts'
+import { Lane, type LaneThread, type OpenValueSet } from './lane.ts'
 
 export interface Lanes {
   /** Starts reading in the lane that has the least to do. */
   read(plan: ReadPlan, openFile: OpenFile, valueSet: OpenValueSet): UnitReader
   /** `reframe` of `columnar/reframe.ts`, in a lane. What is given stays as it is. */
-  reframe(framed: FramedRows, groups: readonly (readonly number[])[]): Promise<readonly Reframed[]>
+  reframe(framed: FramedRows, groups: readonly (readonly number[])[]): Promise<readonly FramedRows[]>
   /** `openRows` of `columnar/reframe.ts`, in a lane. What is given stays as it is. */
   openRows(framed: FramedRows, positions: readonly number[]): Promise<readonly OpenedRow[]>
   close(): Promise<void>
 }
 
-/**
- * `count`: default one less than there are processors, at least 1; 0: everything in the calling thread. `resourceLimits`: of each
- * lane's thread; by default Node's own, which go by the memory of the machine.
- */
-export function createLanes(
-  count: number = Math.max(1, availableParallelism() - 1),
-  resourceLimits: ResourceLimits = {},
-): Lanes {
-  return count === 0 ? hostLane() : new WorkerLanes(count, resourceLimits)
+/** Default: one less than there are processors, at least 1. */
+export function defaultLanes(): number {
+  return Math.max(1, availableParallelism() - 1)
+}
+
+/** 0: everything in the calling thread. `thread` is for tests. */
+export function createLanes(count: number = defaultLanes(), thread: Partial<LaneThread> = {}): Lanes {
+  return count === 0 ? hostLane() : new WorkerLanes(count, thread)
 }
 
 /** For debugging: the same in the host's thread. Loaded lazily, so that hosts with worker lanes never load the decoder. */
@@ -57,16 +55,16 @@ async function openInHost(plan: ReadPlan, openFile: OpenFile, valueSet: OpenValu
 
 class WorkerLanes implements Lanes {
   readonly #lanes: (Lane | undefined)[]
-  readonly #resourceLimits: ResourceLimits
+  readonly #thread: Partial<LaneThread>
   /** Files over one of which a lane ended, while it was busy with several. */
   readonly #suspects = new Set<string>()
   /** Lanes for one reader each, by which it shows whether that one's file was to blame. */
   readonly #single = new Set<Lane>()
   readonly #valueSets = new ValueSets()
 
-  constructor(count: number, resourceLimits: ResourceLimits) {
+  constructor(count: number, thread: Partial<LaneThread>) {
     this.#lanes = Array.from({ length: count }, () => undefined)
-    this.#resourceLimits = resourceLimits
+    this.#thread = thread
   }
 
   read(plan: ReadPlan, openFile: OpenFile, valueSet: OpenValueSet): UnitReader {
@@ -85,7 +83,7 @@ class WorkerLanes implements Lanes {
     }
   }
 
-  reframe(framed: FramedRows, groups: readonly (readonly number[])[]): Promise<readonly Reframed[]> {
+  reframe(framed: FramedRows, groups: readonly (readonly number[])[]): Promise<readonly FramedRows[]> {
     return this.#leastLoaded().reframe(framed, groups)
   }
 
@@ -112,7 +110,7 @@ class WorkerLanes implements Lanes {
     const onLost = (plans: readonly ReadPlan[]): void => {
       for (const { chunks } of plans) for (const chunk of chunks) this.#suspects.add(fileKey(chunk))
     }
-    return new Lane({ number, resourceLimits: this.#resourceLimits, valueSets: this.#valueSets, onLost })
+    return new Lane({ number, thread: this.#thread, valueSets: this.#valueSets, onLost })
   }
 }
 

@@ -20,6 +20,11 @@ export interface EngineOptions {
   readonly stagedFileBytes?: number
   /** Most bytes that decoding one row group of a staged file may take; more fails the job. Default 256 MiB. */
   readonly rowGroupBudgetBytes?: number
+  /**
+   * Memory for batches that fill or are on their way, over all destinations of all jobs under way, which have equal shares of it.
+   * One that has less than a span of its rows needs is given that nevertheless. Default 128 MiB.
+   */
+  readonly memoryBudgetBytes?: number
   /** A job whose owner has not been heard of for this long may be taken over. Default 30 s. */
   readonly leaseMs?: number
   /**
@@ -65,6 +70,7 @@ export interface Settings {
   readonly destinations: ReadonlyMap<string, Destination>
   readonly stagedFileBytes: number
   readonly rowGroupBudgetBytes: number
+  readonly memoryBudgetBytes: number
   readonly leaseMs: number
   readonly cancelGraceMs: number
 }
@@ -90,6 +96,7 @@ export function resolveOptions(options: EngineOptions): Settings {
     destinations: resolveDestinations(options, problems),
     stagedFileBytes: options.stagedFileBytes ?? 32 * MEBIBYTE,
     rowGroupBudgetBytes: options.rowGroupBudgetBytes ?? ROW_GROUP_BUDGET_BYTES,
+    memoryBudgetBytes: options.memoryBudgetBytes ?? 128 * MEBIBYTE,
     leaseMs: options.leaseMs ?? 30_000,
     cancelGraceMs: options.cancelGraceMs ?? 10_000,
   }

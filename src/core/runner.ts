@@ -22,7 +22,7 @@ export interface Runner {
   run(delivery: Delivery, signal: AbortSignal): Promise<'done' | 'stopped'>
 }
 
-/** A lane that died took along what it had read; the unit starts again from its checkpoints, this often at most. */
+/** A lane that died took along what it had read; the unit starts again from its checkpoints, this often without getting any further. */
 const MOST_RESTARTS = 3
 
 export function inProcessRunner(): Runner {
@@ -51,13 +51,18 @@ export function inProcessRunner(): Runner {
 }
 
 async function runUnit(delivery: Delivery, index: number, signal: AbortSignal): Promise<'done' | 'stopped'> {
-  for (let restarts = 0; ; restarts++) {
+  let restarts = 0
+  let furthest = 0
+  for (;;) {
     const unit = await delivery.start(index)
+    const settled = unit.from.reduce((rows, { row }) => rows + row, 0)
+    if (settled > furthest) restarts = 0
+    furthest = Math.max(furthest, settled)
     try {
       return await deliverUnit(unit, delivery.tools, signal)
     } catch (error) {
       const laneLost = isMillraceError(error) && error.code === 'lane_lost'
-      if (!laneLost || restarts === MOST_RESTARTS) throw error
+      if (!laneLost || restarts++ === MOST_RESTARTS) throw error
     }
   }
 }

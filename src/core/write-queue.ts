@@ -38,11 +38,15 @@ export class WriteQueue<Batch extends Queued> {
     return this.#writing
   }
 
-  /** Whether more batches would help: fewer are ready to be written than may be in flight at once. */
+  /**
+   * Whether more batches would help: fewer wait than could take the place of what may be in flight at once. Of a partition that
+   * hangs only so many count as it keeps from being written anyway.
+   */
   get hungry(): boolean {
+    const { inFlight, inFlightPerPartition } = this.#limits
     let ready = 0
-    for (const [partition, batches] of this.#waiting) ready += Math.min(batches.length, this.#free(partition))
-    return ready < this.#limits.inFlight
+    for (const batches of this.#waiting.values()) ready += Math.min(batches.length, inFlightPerPartition)
+    return ready < inFlight
   }
 
   /** Dropped after `stop`. */

@@ -45,7 +45,11 @@ function rowsOf(batch: MessageBatch, encoding?: Encoding): number[] {
 test('hands on the proof of a write', async () => {
   const { session, batches } = fakeSession([[{ partition: 3, first: '7', last: '9' }]])
   const batch = batchOf(3)
-  expect(await write(session, batch)).toEqual({ proof: [{ partition: 3, first: '7', last: '9' }], refused: new Map() })
+  expect(await write(session, batch)).toEqual({
+    proof: [{ partition: 3, first: '7', last: '9' }],
+    refused: new Map(),
+    attempts: 1,
+  })
   expect(batches).toEqual([batch])
 })
 
@@ -158,7 +162,7 @@ describe('an abort', () => {
   test('still counts a write that succeeds in the grace', async () => {
     const { session } = fakeSession([() => time.pause(3_000)])
     abortAfter(1_000)
-    expect(await write(session, batchOf(3))).toEqual({ proof: [], refused: new Map() })
+    expect(await write(session, batchOf(3))).toEqual({ proof: [], refused: new Map(), attempts: 1 })
     expect(time.now).toBe(3_000)
   })
 
@@ -174,7 +178,7 @@ describe('rows that are refused for good', () => {
     const error = refusal()
     const { session, batches } = fakeSession([error])
     const refused = new Map([0, 1, 2].map(index => [index, error]))
-    expect(await write(session, batchOf(3))).toEqual({ proof: [], refused })
+    expect(await write(session, batchOf(3))).toEqual({ proof: [], refused, attempts: 1 })
     expect(batches).toHaveLength(1)
   })
 

@@ -69,7 +69,7 @@ test('a value set of the host filters in the lane', async () => {
   ])
 })
 
-test('a damaged file fails its own reader by name, those beside it are told that their lane is lost, and the next read works', async () => {
+test('a damaged file fails its own reader by name, those beside it go on or are told that their lane is lost, and the next read works', async () => {
   lanes = createLanes(1)
   const outcomes: string[] = []
   for (let seed = 0; seed < 8; seed++) {
@@ -88,8 +88,7 @@ test('a damaged file fails its own reader by name, those beside it are told that
       ),
     )
   }
-  // most damage makes the decoder trap, which costs the whole thread
-  expect(outcomes.filter(outcome => outcome === 'lane_lost').length).toBeGreaterThan(0)
+  // a trap of the decoder costs the whole thread
   expect(outcomes.filter(outcome => outcome !== 'lane_lost' && outcome !== 'went on')).toEqual([])
   expect((await readUnit(read(planOf([chunkOf(file)]), countingAccess(file)))).batches.length).toBeGreaterThan(0)
 })

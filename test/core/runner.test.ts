@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { ReadPlan, UnitReader } from '../../src/columnar/read-plan.ts'
+import { openRows } from '../../src/columnar/reframe.ts'
+import { MemoryBudget } from '../../src/core/budget.ts'
 import { FormatError, MillraceError } from '../../src/core/errors.ts'
 import { type Delivery, inProcessRunner } from '../../src/core/runner.ts'
 import type { Checkpoint, ReportAnswer, Unit, UnitReport } from '../../src/core/unit.ts'
@@ -84,7 +86,7 @@ function deliveryOf({ units = 4, unitsInFlight = 2, ...options }: Options) {
         limits: { checkpointMs: 20, maxUnsettledRows: 30 },
       })
     },
-    tools: { session, read, report },
+    tools: { session, read, openRows, report, credit: new MemoryBudget(1 << 30).share().credit },
   }
   return {
     started,
@@ -124,7 +126,18 @@ test('starts a unit again from its stored checkpoints when its lane is lost, thr
   expect(tested.missing()).toEqual([])
 })
 
-test('fails when a lane is lost a fourth time', async () => {
+test('counts restarts anew once a checkpoint has moved', async () => {
+  // each attempt delivers a few spans before its lane is lost
+  const tested = deliveryOf({
+    units: 1,
+    reader: (_, before) => (before < 7 ? { failsAt: { call: 3, error: laneLost() } } : {}),
+  })
+  expect(await tested.run()).toBe('done')
+  expect(tested.started.length).toBeGreaterThan(5)
+  expect(tested.missing()).toEqual([])
+})
+
+test('fails when a lane is lost a fourth time in the same place', async () => {
   const error = laneLost()
   const tested = deliveryOf({ units: 1, reader: () => ({ failsAt: { call: 0, error } }) })
   await expect(tested.run()).rejects.toBe(error)

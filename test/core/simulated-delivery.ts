@@ -3,6 +3,8 @@
  * do not. Everything random comes from the seed. What must hold at every instant is checked as it happens, and noted in `faults`.
  */
 import { rowChecksum } from '../../src/columnar/checksum.ts'
+import { openRows } from '../../src/columnar/reframe.ts'
+import { MemoryBudget } from '../../src/core/budget.ts'
 import { deliverUnit } from '../../src/core/deliver.ts'
 import type { Checkpoint, DeadLetter, Order, Proof, ReportAnswer, Unit, UnitReport } from '../../src/core/unit.ts'
 import { fakeUnit } from './fake-batch.ts'
@@ -14,6 +16,8 @@ export interface World extends TableOptions {
   readonly destination?: DestinationOptions
   readonly limits?: Partial<Unit['limits']>
   readonly order?: Order
+  /** For batches. Default: no end of it. */
+  readonly memoryBytes?: number
   /** Most time until a report is durable, and again until it is answered. Default 5 ms. */
   readonly reportMs?: number
 }
@@ -41,6 +45,7 @@ export class SimulatedDelivery {
   reportsBeside = 0
   stoppedAt = Number.POSITIVE_INFINITY
   unit: Unit = fakeUnit()
+  memory = new MemoryBudget(0)
   signal = new AbortController()
 
   readonly #world: World
@@ -97,7 +102,9 @@ export class SimulatedDelivery {
     }
     const { attempt } = this.unit
     const report = (news: UnitReport) => this.#report(news, attempt)
-    return deliverUnit(this.unit, { session, read, report }, this.signal.signal)
+    this.memory = new MemoryBudget(this.#world.memoryBytes ?? Number.POSITIVE_INFINITY)
+    const { credit } = this.memory.share()
+    return deliverUnit(this.unit, { session, read, openRows, report, credit }, this.signal.signal)
   }
 
   /** Starts again and again, with that many crashes at random instants, until the unit is done. Checks each attempt and the end. */
@@ -134,6 +141,7 @@ export class SimulatedDelivery {
       if (row.poison && this.destination.received.has(row)) this.#fault('a refused row was delivered')
     }
     if (!this.readerClosed) this.#fault('the reading was not closed')
+    if (this.memory.held !== 0) this.#fault(`${this.memory.held} bytes of memory were not given back`)
     if (this.time.timers > 0) this.#fault(`${this.time.timers} timers were left behind`)
   }
 

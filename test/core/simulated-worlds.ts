@@ -17,6 +17,29 @@ export const WORLDS: readonly (readonly [string, World])[] = [
   ['with a filter that no row passes', { chunks, spanRows: 50, selectivity: 0, destination: { limits: small } }],
   ['with a window of one span', { chunks, spanRows: 50, limits: { maxUnsettledRows: 50 } }],
   ['with a window of few bytes', { chunks, spanRows: 50, limits: { maxUnsettledBytes: 1_000 } }],
+  [
+    'with memory for less than a span',
+    { chunks, spanRows: 50, memoryBytes: 1, destination: { limits: small, trouble: 0.1 } },
+  ],
+  [
+    'with memory for less than a span, over 12 partitions, never cut by time',
+    { ...keyed, memoryBytes: 1, destination: { limits: { lingerMs: 1e9 } } },
+  ],
+  ['with memory for two spans, over 12 partitions', { ...keyed, memoryBytes: 4_000, destination: { limits: small } }],
+  [
+    'with memory for less than a span, in stable batches',
+    {
+      chunks,
+      spanRows: 50,
+      memoryBytes: 1,
+      selectivity: 0.7,
+      destination: { stable: true, limits: { batchRows: 80 }, trouble: 0.1 },
+    },
+  ],
+  [
+    'with memory for less than a span, and commits',
+    { ...keyed, memoryBytes: 1, destination: { commits: 'plain', limits: { commitRows: 100 } } },
+  ],
   ['with slow reports', { chunks, spanRows: 50, reportMs: 300, destination: { limits: small } }],
   ['without lingering', { chunks, spanRows: 50, destination: { limits: { lingerMs: 0 } } }],
   ['over 12 partitions', { ...keyed, destination: { limits: small, trouble: 0.1 } }],

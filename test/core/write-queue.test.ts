@@ -101,7 +101,7 @@ describe('a partition that hangs', () => {
   })
 })
 
-test('is hungry while fewer batches are ready than may be in flight', async () => {
+test('is hungry while fewer batches wait than may be in flight', async () => {
   const { writes, started, push, end } = queue({ inFlight: 2, inFlightPerPartition: 1 })
   const hungry: boolean[] = []
   for (const [partition, number] of [
@@ -114,11 +114,26 @@ test('is hungry while fewer batches are ready than may be in flight', async () =
     push(partition, number)
     hungry.push(writes.hungry)
   }
-  expect(hungry).toEqual([true, true, true, true, false])
+  expect(hungry).toEqual([true, true, true, false, false])
   await end(started[0])
   expect([labels(started).at(-1), writes.hungry]).toEqual(['0:2', false])
   await end(started[1])
   expect([labels(started).at(-1), writes.hungry]).toEqual(['2:1', true])
+})
+
+test('is not hungry where batches of the one partition wait that may all be in flight', () => {
+  const { writes, push } = queue({ inFlight: 2 })
+  const hungry = [1, 2, 3, 4].map(number => {
+    push(undefined, number)
+    return writes.hungry
+  })
+  expect(hungry).toEqual([true, true, true, false])
+})
+
+test('of a partition that hangs, counts only as many as it may have in flight', () => {
+  const { writes, push } = queue({ inFlight: 3, inFlightPerPartition: 1 })
+  for (let number = 0; number < 10; number++) push(7, number)
+  expect(writes.hungry).toBe(true)
 })
 
 test('stopped, it forgets what waits, takes nothing more, and lets what is in flight go on', async () => {
