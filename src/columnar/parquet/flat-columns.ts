@@ -51,11 +51,10 @@ function hasArrowTypes({ arrow_schema }: ParquetFooter, columns: readonly FlatCo
   }
 }
 
-/** Equal for types whose values have the same JSON. */
+/** Equal for types whose values have the same JSON; decimals of any width do. */
 function comparable(type: DataType): string {
-  const name = String(type)
+  return String(type)
     .replace(/^Large/, '')
     .replace(/View$/, '')
     .replace(/^(Timestamp<\w+).*/, '$1')
-  return 'bitWidth' in type ? `${name} ${type.bitWidth}` : name
 }

@@ -21,14 +21,18 @@ export class WasmDecoder {
     this.#calls = new ParquetCalls(name, file)
   }
 
-  /** Slices of a row group from a row on, read in one piece: parquet-wasm decodes it whole, and its memory never shrinks. */
+  /**
+   * Slices of a row group from a row on that is a multiple of `spanRows`. The row group is read in one piece: parquet-wasm
+   * decodes it whole, and its memory never shrinks. It decodes what comes before that row, too: its option to leave that out
+   * makes it trap over integers stored as differences (DELTA_BINARY_PACKED).
+   */
   async *slices(rowGroup: number, offset: number, spanRows: number): AsyncGenerator<Slice> {
     const calls = this.#calls
     this.#file ??= await calls.wait(() => ParquetFile.fromFile(calls.blob))
     const file = this.#file
-    const options = { rowGroups: [rowGroup], batchSize: spanRows, offset }
+    const options = { rowGroups: [rowGroup], batchSize: spanRows }
     const batches: ReadableStream<WasmBatch> = await calls.wait(() => file.stream(options))
-    yield* slicesOf(this.#name, calls, batches.getReader())
+    yield* slicesOf(this.#name, calls, batches.getReader(), offset)
   }
 
   close(): void {
@@ -41,14 +45,17 @@ async function* slicesOf(
   name: string,
   calls: ParquetCalls,
   batches: ReadableStreamDefaultReader<WasmBatch>,
+  offset: number,
 ): AsyncGenerator<Slice> {
   try {
-    for (;;) {
+    for (let row = 0; ; ) {
       const { done, value: batch } = await calls.wait(() => batches.read())
       if (done) return
       const rows = calls.now(() => batch.numRows)
       let used = false
+      row += rows
       try {
+        if (row <= offset) continue
         yield {
           rows,
           use(consume) {
