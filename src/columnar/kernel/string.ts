@@ -3,16 +3,20 @@
  *
  * A vector is copied before it is looked at; a comparison then tells its first byte that cannot stay as it is. Up to there
  * the copy counts, and what stands there is dealt with by itself: a character to escape, or a run of characters beyond
- * ASCII, which are checked one by one. The last vector reaches beyond the string; bytes there never count. So there is no
- * loop for a rest, which at 42 or 66 bytes a value would cost more than the vectors.
+ * ASCII, which are checked first (`utf8.ts`): vectors that begin and end with whole characters need nothing from one to the
+ * next. The last vector reaches beyond the string; bytes there never count. So there is no loop for a rest, which at 42 or
+ * 66 bytes a value would cost more than the vectors.
  *
- * Ill-formed UTF-8 becomes U+FFFD, one for each maximal subpart of a character (The Unicode Standard, chapter 3, table 3-7
- * and "U+FFFD Substitution of Maximal Subparts"; the WHATWG Encoding Standard's decoder does the same).
+ * Ill-formed UTF-8 becomes U+FFFD, one for each maximal subpart of a character (The Unicode Standard, chapter 3, "U+FFFD
+ * Substitution of Maximal Subparts"; the WHATWG Encoding Standard's decoder does the same).
  */
+import { characterSize, cutOff, isWellFormed, subpart } from './utf8'
 
 const QUOTE: u8 = 0x22
 const BACKSLASH: u8 = 0x5c
 const VECTOR = 16
+/** U+FFFD in UTF-8. */
+const REPLACEMENT: u32 = 0xbdbfef
 
 /**
  * A JSON string, quotes included, escaped as `JSON.stringify` escapes: at most 6 * length + 2 bytes. Reads up to 16 bytes
@@ -57,15 +61,19 @@ function writeCharacters(src: usize, length: usize, dst: usize, escapes: bool): 
     }
     // characters beyond ASCII mostly come together: stay here as long as they do
     do {
-      const known = wellFormed(src, end)
-      store<u32>(dst, load<u32>(src))
-      if (known == 0) {
-        store<u32>(dst, 0xbdbfef)
-        src += subpart(src, end)
-        dst += 3
+      const left = min(end - src, VECTOR)
+      const vector = firstBytes(v128.load(src), left)
+      if (isWellFormed(vector)) {
+        v128.store(dst, vector)
+        const stops = v128.or(cutOff(vector), v128.andnot(special(vector, escapes), vector))
+        const kept = min(<usize>ctz(i8x16.bitmask(stops) | (1 << VECTOR)), left)
+        src += kept
+        dst += kept
       } else {
-        src += known
-        dst += known
+        const size = characterSize(src, end)
+        store<u32>(dst, size == 0 ? REPLACEMENT : load<u32>(src))
+        src += size == 0 ? subpart(src, end) : size
+        dst += size == 0 ? 3 : size
       }
     } while (src < end && load<i8>(src) < 0)
   }
@@ -83,6 +91,14 @@ function special(bytes: v128, escapes: bool): v128 {
   const low = i8x16.lt_s(bytes, i8x16.splat(0x20))
   const marks = v128.or(i8x16.eq(bytes, i8x16.splat(QUOTE)), i8x16.eq(bytes, i8x16.splat(BACKSLASH)))
   return v128.or(low, marks)
+}
+
+/** Zeros behind the first `count` bytes. */
+// @ts-ignore: decorator
+@inline
+function firstBytes(bytes: v128, count: usize): v128 {
+  const places = i8x16(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
+  return v128.and(bytes, i8x16.lt_s(places, i8x16.splat(<i8>count)))
 }
 
 /** `\b \t \n \f \r` by their second character; 0 where `\u00xx` is the only form. */
@@ -103,37 +119,4 @@ function writeEscape(byte: u8, dst: usize): usize {
   store<u8>(dst + 4, 0x30 + (byte >> 4))
   store<u8>(dst + 5, low + (low < 10 ? 0x30 : 0x57))
   return dst + 6
-}
-
-/** The bytes of the well-formed character beyond ASCII at `src`; 0 where there is none. */
-// @ts-ignore: decorator
-@inline
-function wellFormed(src: usize, end: usize): usize {
-  let word = load<u32>(src)
-  const left = end - src
-  // what lies behind the end is no continuation of anything
-  if (left < 4) word &= (1 << (<u32>left << 3)) - 1
-  if ((word & 0xc0e0) == 0x80c0) return (word & 0x1e) != 0 ? 2 : 0
-  if ((word & 0xc0c0f0) == 0x8080e0) {
-    // neither overlong nor a surrogate: of the first four bits and the next one, not 0 0 and not d 1
-    const top = word & 0x200f
-    return top != 0 && top != 0x200d ? 3 : 0
-  }
-  if ((word & 0xc0c0c0f8) == 0x808080f0) {
-    const plane = ((word & 7) << 2) | ((word >> 12) & 3)
-    return plane - 1 < 16 ? 4 : 0
-  }
-  return 0
-}
-
-/** How many bytes of the ill-formed sequence at `src` one U+FFFD stands for: as many as could have begun a character, at least one. */
-function subpart(src: usize, end: usize): usize {
-  const lead = load<u8>(src)
-  if (lead < 0xe0 || lead > 0xf4 || src + 1 >= end) return 1
-  const second = load<u8>(src + 1)
-  const least: u8 = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80
-  const most: u8 = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf
-  if (second < least || second > most) return 1
-  if (lead < 0xf0 || src + 2 >= end) return 2
-  return (load<u8>(src + 2) & 0xc0) == 0x80 ? 3 : 2
 }

@@ -89,16 +89,16 @@ describe('strings in the kernel', () => {
   })
 
   it('write any mixture of any length', () => {
-    const pieces = [...CHARACTERS.map(text => Buffer.from(text)), ...ILL_FORMED, Buffer.from('"\\\n\u0001')]
+    const wellFormed = [...CHARACTERS, '"\\\n\u0001', 'é', 'Ω', '漢', '😀'].map(text => Buffer.from(text))
     withRandomWords(20, next => {
       for (let i = 0; i < 700; i++) {
+        // of eight pieces: plain ones, then well-formed ones, then the others
+        const [plain, known] = [next() % 9, next() % 9]
         const chunks: Uint8Array[] = []
         for (let length = i % 71; length > 0; length -= chunks.at(-1)!.length) {
-          const kind = next() % 8
-          const piece = pieces[next() % pieces.length]!
-          chunks.push(
-            kind > 1 ? Buffer.from('0123456789abcdef').subarray(next() % 16) : kind > 0 ? piece : Uint8Array.of(next()),
-          )
+          const isPlain = next() % 8 < plain
+          const pieces = next() % 8 < known ? wellFormed : [...ILL_FORMED, Uint8Array.of(next())]
+          chunks.push(isPlain ? Buffer.from('0123456789abcdef').subarray(next() % 16) : pieces[next() % pieces.length]!)
         }
         check(Buffer.concat(chunks))
       }
