@@ -3,21 +3,23 @@
 import type { TableSchema } from '../columnar/column-type.ts'
 import { loadDriver } from '../core/driver.ts'
 import { DeliveryError, MillraceError } from '../core/errors.ts'
-import { clientOptions, closeClient, guarded } from './kafka/client.ts'
+import { closeClient, type Kafka, makeClient } from './kafka/client.ts'
+import { Cluster } from './kafka/cluster.ts'
 import { within } from './kafka/deadline.ts'
 import { reasonOf } from './kafka/errors.ts'
 import { type KafkaSettings, type KafkaSinkOptions, readOptions } from './kafka/options.ts'
-import { kafkaSession } from './kafka/session.ts'
-import { nameOf, prepareTopic, type Topic } from './kafka/topic.ts'
+import { kafkaSession, type Opened } from './kafka/session.ts'
+import { nameOf, patiently, prepareTopic, type Topic, type TopicSearch } from './kafka/topic.ts'
 import type { Sink, SinkContext, SinkSession } from './sink.ts'
 
 /**
- * A topic. Each row is a record with the row's JSON as its value. At least once: the broker drops what the client sends
- * twice (`idempotent`), but not what a new process sends again after a crash. With `order: 'key'` or `'total'` one batch
- * at a time is in flight, and the records of a partition keep the order of their rows.
+ * A topic. Each row is a record with the row's JSON as its value. At least once: the broker drops what is sent twice
+ * (`idempotent`), but not what a new process sends again after a crash, nor what a broker that lost track of the producer may
+ * have had already. Up to five batches of a partition are in flight (one where it is not idempotent), and its records keep the
+ * order of their rows whatever has to be sent again.
  *
- * How many partitions keys are spread over is fixed when a job starts: partitions added later stay empty until it ends.
- * The proof of a write is the range of offsets in each partition.
+ * How many partitions rows are spread over is fixed when a job starts: partitions added later stay empty until it ends.
+ * The proof of a write is the range of offsets in its partition.
  *
  * Throws a `ConfigError` that lists every problem of the options.
  */
@@ -28,12 +30,11 @@ export function kafkaSink(options: KafkaSinkOptions): Sink {
 
 async function open(settings: KafkaSettings, context: SinkContext): Promise<SinkSession> {
   requireColumns(settings, context.schema)
-  const { Admin, Producer } = await loadDriver('@platformatic/kafka', () => import('@platformatic/kafka'))
-  const found = await findTopic(Admin, settings, context)
+  const kafka = await loadDriver('@platformatic/kafka', () => import('@platformatic/kafka'))
+  const found = await findTopic(kafka, settings, context)
   if (context.probe || found === undefined) return PROBED
-  const topic = settings.key === undefined ? found : await pinPartitions(found, settings, context)
-  const ordered = context.order !== 'none'
-  return kafkaSession(Producer, settings, { topic, ordered, signal: context.signal })
+  const topic = await pinPartitions(found, settings, context)
+  return kafkaSession(settings, context, await connect(kafka, settings, topic, context))
 }
 
 const PROBED: SinkSession = {
@@ -64,16 +65,42 @@ function requireColumns({ key, timestamp }: KafkaSettings, { table, columns }: T
   )
 }
 
-async function findTopic(
-  Admin: typeof import('@platformatic/kafka').Admin,
-  settings: KafkaSettings,
-  { probe, signal }: SinkContext,
-): Promise<Topic | undefined> {
+async function findTopic(kafka: Kafka, settings: KafkaSettings, context: SinkContext): Promise<Topic | undefined> {
+  const opening = beginOpening(settings, context)
+  const admin = makeClient(kafka.Admin, settings, opening.onFailure)
+  try {
+    return await opening.run(search => prepareTopic(admin, settings, search))
+  } finally {
+    await closeClient(admin)
+  }
+}
+
+async function connect(kafka: Kafka, settings: KafkaSettings, topic: Topic, context: SinkContext): Promise<Opened> {
+  const opening = beginOpening(settings, context)
+  const cluster = new Cluster(kafka, settings, opening.onFailure)
+  try {
+    return await opening.run(async search => {
+      await patiently(settings, search, () => cluster.connect())
+      const producer = await patiently(settings, search, () => cluster.newProducer())
+      return { kafka, cluster, topic, producer }
+    })
+  } catch (error) {
+    await cluster.close()
+    throw error
+  }
+}
+
+interface Opening {
+  readonly onFailure: TopicSearch['onFailure']
+  /** Rejects at the deadline. */
+  run<T>(work: (search: TopicSearch) => Promise<T>): Promise<T>
+}
+
+function beginOpening(settings: KafkaSettings, { probe, signal }: SinkContext): Opening {
   let lastFailure: unknown
   const onFailure = (error: unknown): void => {
     lastFailure = error
   }
-  const admin = guarded(new Admin({ ...clientOptions(settings, onFailure), retries: 0 }))
 
   function late(): DeliveryError {
     const reason = lastFailure === undefined ? 'no broker answered' : reasonOf(lastFailure)
@@ -81,16 +108,13 @@ async function findTopic(
     return new DeliveryError(message, { code: 'destination_unavailable', cause: lastFailure })
   }
 
-  try {
-    return await within(settings.deadlineMs, [signal], late, stop =>
-      prepareTopic(admin, settings, { probe, signal: stop, onFailure }),
-    )
-  } finally {
-    await closeClient(admin)
+  return {
+    onFailure,
+    run: work => within(settings.deadlineMs, [signal], late, stop => work({ probe, signal: stop, onFailure })),
   }
 }
 
-/** A key has to keep its partition as long as the job lives, also when the topic is given more. */
+/** A key has to keep its partition as long as the job lives, also when the topic is given more; and batches are framed for as many. */
 async function pinPartitions(topic: Topic, settings: KafkaSettings, { saved, save }: SinkContext): Promise<Topic> {
   const pinned = (saved as { readonly partitions: number } | undefined)?.partitions
   if (pinned === undefined) {

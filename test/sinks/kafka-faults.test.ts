@@ -1,22 +1,24 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
-import { type Connection, Producer } from '@platformatic/kafka'
+import * as kafka from '@platformatic/kafka'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { CancelledError } from '../../src/core/errors.ts'
+import { Cluster } from '../../src/sinks/kafka/cluster.ts'
 import { readOptions } from '../../src/sinks/kafka/options.ts'
 import { kafkaSession } from '../../src/sinks/kafka/session.ts'
 import { kafkaSink } from '../../src/sinks/kafka.ts'
 import type { Order, SinkSession } from '../../src/sinks/sink.ts'
 import { describeWith } from '../servers/need.ts'
-import { batchOf } from './batches.ts'
-import { contextOf, NEVER, rejection } from './kafka/contexts.ts'
+import { contextOf, rejection } from './kafka/contexts.ts'
+import { frame, openSession, writeInOrder, writeRows } from './kafka/framed.ts'
 import { closedPort, silentServer } from './kafka/listeners.ts'
 import { topicsOf } from './kafka/topics.ts'
 
-/** A session whose broker went away after it was opened. */
+/** A session whose broker went away before anything was sent. */
 function lostSession(broker: string, options: { deadlineMs?: number } = {}): SinkSession {
   const settings = readOptions({ name: 'orders', topic: 'orders', brokers: [broker], ...options })
+  const cluster = new Cluster(kafka, settings, () => {})
   const topic = { partitions: 3, maxBatchBytes: undefined }
-  return kafkaSession(Producer, settings, { topic, ordered: false, signal: NEVER })
+  return kafkaSession(settings, contextOf(), { kafka, cluster, topic, producer: { id: 1n, epoch: 0 } })
 }
 
 describe('a write to a broker that is gone', () => {
@@ -24,21 +26,21 @@ describe('a write to a broker that is gone', () => {
     const address = await closedPort()
     const session = lostSession(address, { deadlineMs: 800 })
     const started = performance.now()
-    const error = await rejection(session.write(batchOf(['{"a":1}']), NEVER))
+    const error = await rejection(writeRows(session, { rows: ['{"a":1}'] }))
     expect(performance.now() - started).toBeGreaterThanOrEqual(790)
     expect(error).toMatchObject({ code: 'destination_unavailable', retryable: true, failed: undefined })
     expect(error.message).toBe(
       `Kafka topic "orders" at ${address} did not take a batch within 0.8 s (deadlineMs): ` +
         `Connection to ${address} failed: connect ECONNREFUSED ${address}`,
     )
-    expect(await rejection(session.write(batchOf(['{"a":2}']), NEVER))).toBe(error)
+    expect(await rejection(writeRows(session, { rows: ['{"a":2}'] }))).toBe(error)
     await session.close()
   })
 
   test('fails at the deadline where something accepts and never answers', async () => {
     const address = await silentServer()
     const session = lostSession(address, { deadlineMs: 500 })
-    const error = await rejection(session.write(batchOf(['{"a":1}']), NEVER))
+    const error = await rejection(writeRows(session, { rows: ['{"a":1}'] }))
     expect(error).toMatchObject({ code: 'destination_unavailable' })
     expect(error.message).toMatch(new RegExp(`at ${address}.*(no broker answered|Request timed out)`))
     await session.close()
@@ -47,7 +49,7 @@ describe('a write to a broker that is gone', () => {
   test('is given up at once when its signal aborts, and the session can be closed', async () => {
     const session = lostSession(await silentServer())
     const controller = new AbortController()
-    const writing = rejection(session.write(batchOf(['{"a":1}']), controller.signal))
+    const writing = rejection(writeRows(session, { rows: ['{"a":1}'] }, controller.signal))
     const reason = new Error('the job was cancelled')
     controller.abort(reason)
     expect(await writing).toBe(reason)
@@ -56,7 +58,7 @@ describe('a write to a broker that is gone', () => {
 
   test('ends with the session, also while more wait than are sent at once', async () => {
     const session = lostSession(await silentServer())
-    const writing = Array.from({ length: 9 }, (_, id) => rejection(session.write(batchOf([`${id}`]), NEVER)))
+    const writing = Array.from({ length: 9 }, (_, id) => rejection(writeRows(session, { rows: [`${id}`] })))
     await session.close()
     for (const error of await Promise.all(writing)) expect(error).toBeInstanceOf(CancelledError)
   })
@@ -64,9 +66,9 @@ describe('a write to a broker that is gone', () => {
 
 /** Cuts the client's connections again and again while `work` runs; answers how many it cut. */
 async function cutting(work: () => Promise<unknown>): Promise<number> {
-  const connections = new Set<Connection>()
+  const connections = new Set<kafka.Connection>()
   const onInstance = (message: unknown): void => {
-    const { type, instance } = message as { type: string; instance: Connection }
+    const { type, instance } = message as { type: string; instance: kafka.Connection }
     if (type === 'connection') connections.add(instance)
   }
   subscribe('plt:kafka:instances', onInstance)
@@ -92,21 +94,14 @@ await describeWith('kafka', 'a Kafka session under faults', ({ brokers }) => {
   const ROWS = 50
 
   function open(topic: string, order: Order): Promise<SinkSession> {
-    return kafkaSink({ name: 'orders', brokers, topic, key: 'customer' }).open(contextOf({ order }))
+    return openSession(kafkaSink({ name: 'orders', brokers, topic, key: 'customer' }), { order })
   }
 
-  /** Writes as the engine does: batches in order, as many at once as the session allows. */
+  /** Many small batches, as many at once as the engine would write. */
   async function writeUnit(session: SinkSession, unit: number): Promise<void> {
-    let next = 0
-    const writer = async () => {
-      while (next < BATCHES) {
-        const first = next++ * ROWS
-        const rows = Array.from({ length: ROWS }, (_, index) => JSON.stringify({ unit, row: first + index }))
-        const customer = rows.map((_, index) => `${unit}/${(first + index) % KEYS}`)
-        await session.write(batchOf(rows, { columns: { customer } }), NEVER)
-      }
-    }
-    await Promise.all(Array.from({ length: session.limits!.inFlight! }, writer))
+    const rows = Array.from({ length: BATCHES * ROWS }, (_, row) => JSON.stringify({ unit, row }))
+    const key = rows.map((_, row) => `${unit}/${row % KEYS}`)
+    await writeInOrder(session, frame(session, { rows, key, batchRows: ROWS }))
   }
 
   async function deliverWithCuts(order: Order) {
@@ -141,10 +136,10 @@ await describeWith('kafka', 'a Kafka session under faults', ({ brokers }) => {
     const topic = await topics.create()
     const session = await open(topic, 'none')
     const rows = Array.from({ length: 2_000 }, (_, id) => JSON.stringify({ id }))
-    const customer = rows.map((_, id) => `${id}`)
-    await session.write(batchOf(rows, { columns: { customer } }), NEVER)
+    const key = rows.map((_, id) => `${id}`)
+    await writeRows(session, { rows, key })
     const writing = Array.from({ length: 8 }, () =>
-      session.write(batchOf(rows, { columns: { customer } }), NEVER).then(
+      writeRows(session, { rows, key }).then(
         () => 'delivered',
         error => error,
       ),

@@ -2,12 +2,13 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { inspect } from 'node:util'
 import type { Connection } from '@platformatic/kafka'
 import { describe, expect, test } from 'vitest'
+import type { Json } from '../../src/core/json.ts'
 import { type KafkaSinkOptions, kafkaSink } from '../../src/sinks/kafka.ts'
 import type { SinkContext } from '../../src/sinks/sink.ts'
 import { describeWith } from '../servers/need.ts'
 import { run } from '../servers/process.ts'
-import { batchOf } from './batches.ts'
-import { contextOf, NEVER, rejection, SCHEMA } from './kafka/contexts.ts'
+import { contextOf, rejection, SCHEMA } from './kafka/contexts.ts'
+import { openSession, writeRows } from './kafka/framed.ts'
 import { closedPort, refusingServer, silentServer } from './kafka/listeners.ts'
 import { topicsOf } from './kafka/topics.ts'
 
@@ -49,7 +50,7 @@ describe('a broker that cannot be reached', () => {
     expect(error.message).toBe(
       `Kafka topic "orders" at ${address}: Connection to ${address} failed: connect ECONNREFUSED ${address}`,
     )
-    expect(performance.now() - started).toBeLessThan(5_000)
+    expect(performance.now() - started).toBeLessThan(30_000)
   })
 
   test('fails the opening of a session at the deadline', async () => {
@@ -155,27 +156,29 @@ await describeWith('kafka', 'opening a Kafka sink', ({ brokers, secure }) => {
 
   test('keys keep their partitions for as long as the job lives, also when the topic gets more', async () => {
     const topic = await topics.create({ partitions: 2 })
-    const context = contextOf()
+    let saved: Json | undefined
     const sink = kafkaSink({ ...SINK, brokers, topic, key: 'customer' })
-    const customer = Array.from({ length: 50 }, (_, id) => `customer ${id}`)
-    const batch = () =>
-      batchOf(
-        customer.map((_, id) => `${id}`),
-        { columns: { customer } },
-      )
+    const key = Array.from({ length: 50 }, (_, id) => `customer ${id}`)
+    const rows = key.map((_, id) => `${id}`)
+    const deliver = async () => {
+      const session = await openSession(sink, {
+        saved,
+        save: async state => {
+          saved = state
+        },
+      })
+      await writeRows(session, { rows, key })
+      await session.close()
+    }
 
-    const before = await sink.open(context)
-    await before.write(batch(), NEVER)
-    await before.close()
+    await deliver()
     await topics.addPartitions(topic, 5)
-    const after = await sink.open(context)
-    await after.write(batch(), NEVER)
-    await after.close()
+    await deliver()
 
     const records = await topics.read(topic)
     expect(records.length).toBe(100)
-    for (const key of customer) {
-      expect(new Set(records.filter(record => record.key === key).map(({ partition }) => partition)).size).toBe(1)
+    for (const of of key) {
+      expect(new Set(records.filter(record => record.key === of).map(({ partition }) => partition)).size).toBe(1)
     }
 
     const error = await rejection(sink.open(contextOf({ saved: { partitions: 9 } })))
@@ -220,7 +223,7 @@ await describeWith('kafka', 'opening a Kafka sink', ({ brokers, secure }) => {
           tls: { ca },
           sasl: { ...sasl, password: async () => password },
         })
-        await session.write(batchOf(['{"a":1}']), NEVER)
+        await writeRows(session, { rows: ['{"a":1}'] })
         expect(inspect(session, { depth: null, showHidden: true })).not.toContain(password)
         await session.close()
         expect((await topics.read(topic)).map(({ value }) => value)).toEqual(['{"a":1}'])

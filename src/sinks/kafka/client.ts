@@ -1,32 +1,52 @@
-import type { Base, BaseOptions } from '@platformatic/kafka'
+import type { Base, BaseOptions, ConnectionOptions, ConnectionPool } from '@platformatic/kafka'
 import type { KafkaSettings } from './options.ts'
+
+export type Kafka = typeof import('@platformatic/kafka')
 
 const CLOSE_GRACE_MS = 1_000
 const REQUEST_TIMEOUT_MS = 30_000
+/** A question about the cluster is answered at once, or by another broker. */
+const QUESTION_TIMEOUT_MS = 5_000
+const ADDITIONAL_ATTEMPTS = 2
 
-/**
- * The options that an admin client and a producer have in common. `onFailure` hears of every attempt that failed and will
- * be made again: the client retries an idempotent producer's requests for ever and tells nobody else why.
- */
-export function clientOptions(settings: KafkaSettings, onFailure: (error: unknown) => void): BaseOptions {
-  const { brokers, clientId, tls, sasl, deadlineMs } = settings
-  const requestTimeout = Math.min(REQUEST_TIMEOUT_MS, deadlineMs)
+/** How connections to brokers are made, and how long an answer may take: there is time for a second attempt before the deadline. */
+export function connectionOptions(settings: KafkaSettings): ConnectionOptions {
+  const { tls, sasl, deadlineMs } = settings
   return {
-    clientId,
-    bootstrapBrokers: [...brokers],
     connectTimeout: Math.min(settings.connectTimeoutMs, deadlineMs),
-    requestTimeout,
-    // how long a broker may wait for its replicas: less, so that its answer comes before nobody waits for it any more
-    timeout: Math.ceil(requestTimeout / 2),
-    // its default too, but asking for a topic in a probe must never make it
-    autocreateTopics: false,
-    retryDelay(_client, _operation, attempt, _retries, error) {
-      onFailure(error)
-      return Math.random() * Math.min(1_000, 50 * 2 ** attempt)
-    },
+    requestTimeout: Math.min(REQUEST_TIMEOUT_MS, Math.ceil(deadlineMs / 2)),
     ...(tls ? { tls: tls === true ? {} : tls } : {}),
     ...(sasl ? { sasl: saslOptions(sasl) } : {}),
   }
+}
+
+/** How long a broker may wait for its replicas: less than for its answer, so that this comes before nobody waits for it any more. */
+export function replicaTimeoutMs(settings: KafkaSettings): number {
+  return Math.ceil(connectionOptions(settings).requestTimeout! / 2)
+}
+
+/** A client for questions. `onFailure` hears of every attempt that failed and will be made again, at another broker. */
+export function makeClient<Client extends Base>(
+  Client: new (options: BaseOptions) => Client,
+  settings: KafkaSettings,
+  onFailure: (error: unknown) => void,
+): Client {
+  const connecting = connectionOptions(settings)
+  const client = new Client({
+    ...connecting,
+    requestTimeout: Math.min(QUESTION_TIMEOUT_MS, connecting.requestTimeout!),
+    clientId: settings.clientId,
+    bootstrapBrokers: [...settings.brokers],
+    // its default too, but asking for a topic in a probe must never make it
+    autocreateTopics: false,
+    retries: settings.brokers.length === 1 ? 0 : ADDITIONAL_ATTEMPTS,
+    retryDelay(_client, _operation, _attempt, _retries, error) {
+      onFailure(error)
+      return 0
+    },
+  })
+  guardConnections(client.connections)
+  return client
 }
 
 function saslOptions(sasl: NonNullable<KafkaSettings['sasl']>): NonNullable<BaseOptions['sasl']> {
@@ -39,11 +59,10 @@ function saslOptions(sasl: NonNullable<KafkaSettings['sasl']>): NonNullable<Base
  * Keeps a broken connection from ending the process: the client listens for one `error` of a connection, and a second one
  * (a refused login, then the reset that follows) would be an uncaught exception.
  */
-export function guarded<Client extends Base>(client: Client): Client {
-  client.connections.on('connecting', ({ connection }) => {
+export function guardConnections(pool: ConnectionPool): void {
+  pool.on('connecting', ({ connection }) => {
     connection.on('error', () => {})
   })
-  return client
 }
 
 /** Closes every connection; one whose other side no longer reads is cut. What is still being retried fails. */

@@ -31,11 +31,8 @@ interface Parts {
   readonly message?: string
   readonly code?: string
   readonly apiId?: string
-  readonly canRetry?: boolean
-  readonly path?: string
   readonly errors?: readonly unknown[]
   readonly cause?: unknown
-  readonly response?: unknown
 }
 
 /** The error itself and all that it wraps, from the outside in, earlier attempts first. */

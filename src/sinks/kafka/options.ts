@@ -10,7 +10,7 @@ export interface KafkaSinkOptions {
   readonly topic: string
   /**
    * The column whose value, as text, is the record's key. It decides the partition as in Kafka's Java client. Without one,
-   * and where the value is NULL, the records of a batch go to one partition and those of the next batch to the next.
+   * and where the value is NULL, records go to one partition until its batch is full, and then to the next.
    */
   readonly key?: string
   /** Headers that every record gets. */
@@ -21,9 +21,12 @@ export interface KafkaSinkOptions {
    * old rows may be deleted soon after they arrive.
    */
   readonly timestamp?: 'now' | { readonly column: string }
-  /** Default `none`. Needs no other package. All but `gzip` run on the host's event loop. */
+  /** Default `none`. Needs no other package. Runs in the lanes; a batch that it would make larger stays as it is. */
   readonly compression?: 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd'
-  /** Default true: what the client sends again, the broker stores once. */
+  /**
+   * Default true: what is sent again, the broker stores once, so that five batches of a partition are in flight at a time.
+   * Without, it is one at a time, so that order survives, and one whose answer got lost may be there twice.
+   */
   readonly idempotent?: boolean
   /**
    * When a record counts as delivered: when every in-sync replica has it (`all`, the default, the only choice while
@@ -44,9 +47,12 @@ export interface KafkaSinkOptions {
   }
   /** How long connecting to one broker may take. Default 10 s. */
   readonly connectTimeoutMs?: number
-  /** How long opening, and the delivery of one batch with all its retries, may take. Default 2 minutes, as in Kafka's Java client. */
+  /**
+   * How long opening, and the delivery of one batch with all its retries, may take. Default 2 minutes, as in Kafka's Java client.
+   * A broker is given half of it, at most 30 s, to answer.
+   */
   readonly deadlineMs?: number
-  /** Most payload bytes of a batch. Default 900,000, and never more than the topic takes (`max.message.bytes`). */
+  /** Most bytes of a record batch before compression. Default 900,000, and never more than the topic takes (`max.message.bytes`). */
   readonly batchBytes?: number
   /** A batch that is not full is sent after this long. Default 100 ms. */
   readonly lingerMs?: number

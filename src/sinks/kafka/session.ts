@@ -1,128 +1,115 @@
-import { CancelledError, DeliveryError } from '../../core/errors.ts'
-import type { MessageBatch, Proof, SinkSession } from '../sink.ts'
-import { type Answer, answersOf, answersOfFailure } from './answers.ts'
-import { clientOptions, guarded } from './client.ts'
+import { CancelledError, DeliveryError, MillraceError } from '../../core/errors.ts'
+import type { MessageBatch, Proof, SinkContext, SinkSession } from '../sink.ts'
+import { type Kafka, replicaTimeoutMs } from './client.ts'
+import type { Cluster, ProducerIdentity } from './cluster.ts'
+import { loadChecksum } from './crc32c.ts'
 import { within } from './deadline.ts'
-import { deliverParts } from './delivery.ts'
 import { asDeliveryError, isMisconfigured, reasonOf } from './errors.ts'
 import type { KafkaSettings } from './options.ts'
-import { type BytesProducer, producers } from './producers.ts'
-import { cutParts, type Part, recordsOf } from './records.ts'
+import { PartitionSender, type Sending } from './partition-sender.ts'
 import { nameOf, type Topic } from './topic.ts'
 
 const ACKS = { all: -1, 1: 1, 0: 0 } as const
 
-/** Sends at once, each over a connection of its own to each broker. */
-const IN_FLIGHT = 4
+/** Of a partition; a broker lets no more through to an idempotent producer, whose records stay in order all the same. */
+const IN_FLIGHT = 5
 
-/** What Kafka's own default lets through (1,048,588), with some room, where the topic's limit is not known. */
-const USUAL_MAX_BATCH_BYTES = 1_000_000
+/** Of all partitions, for each unit: more fill no connection better, and each holds a batch in memory. */
+const MOST_IN_FLIGHT = 32
 
-export interface SessionContext {
-  /** `partitions`: those that keys are spread over, fixed for the job. */
+export interface Opened {
+  readonly kafka: Kafka
+  /** Closed with the session. */
+  readonly cluster: Cluster
+  /** `partitions`: those that rows are spread over, fixed for the job. */
   readonly topic: Topic
-  /** Whether one write may start before another has ended. */
-  readonly ordered: boolean
-  readonly signal: AbortSignal
+  readonly producer: ProducerIdentity
 }
 
-/** Writes through `producer.send`, with an object for each record. */
+/** Sends the record batches that lanes framed to the leaders of their partitions, and completes them for that. */
 export function kafkaSession(
-  Producer: typeof import('@platformatic/kafka').Producer,
   settings: KafkaSettings,
-  context: SessionContext,
+  { reframe, signal: hurry }: Pick<SinkContext, 'reframe' | 'signal'>,
+  { kafka, cluster, topic, producer }: Opened,
 ): SinkSession {
-  const { topic, ordered } = context
-  const { key, timestamp, compression, idempotent, deadlineMs } = settings
-  const maxBatchBytes = topic.maxBatchBytes ?? USUAL_MAX_BATCH_BYTES
+  const { key, timestamp, headers, compression, deadlineMs } = settings
+  const { partitions, maxBatchBytes } = topic
+  const where = nameOf(settings)
+  const window = settings.idempotent ? IN_FLIGHT : 1
   const ended = new AbortController()
-  const acks = ACKS[settings.acks]
-  let lastFailure: unknown
-  let nextSticky = Math.floor(Math.random() * topic.partitions)
+  const senders = new Map<number, PartitionSender>()
 
-  function onFailure(error: unknown): void {
-    lastFailure = error
-    if (isMisconfigured(error)) end(asDeliveryError(nameOf(settings), error))
-  }
-
-  const pool = producers(IN_FLIGHT, () =>
-    guarded(new Producer({ ...clientOptions(settings, onFailure), idempotent, compression, retries: true })),
-  )
-
-  /** Whatever the client still retries is given up, and what is in flight or comes later fails with this error. */
+  /** What is in flight or comes later fails with this error. */
   function end(reason: Error): void {
+    if (ended.signal.aborted) return
     ended.abort(reason)
-    pool.close().catch(() => {}) // close() does the same and reports it
+    cluster.close().catch(() => {}) // close() does the same and reports it
   }
 
-  function late(): DeliveryError {
+  const giveUp = (error: unknown): void => end(asDeliveryError(where, error))
+
+  const sending: Sending = {
+    kafka,
+    cluster,
+    crc32c: loadChecksum(kafka),
+    topic: settings.topic,
+    where,
+    acks: ACKS[settings.acks],
+    replicaTimeoutMs: replicaTimeoutMs(settings),
+    window,
+    producer,
+    stampsTime: timestamp === 'now',
+    reframe,
+    ended: ended.signal,
+    giveUp,
+    onFailure(error) {
+      if (isMisconfigured(error)) giveUp(error)
+    },
+  }
+
+  function senderOf(partition: number): PartitionSender {
+    const sender = senders.get(partition) ?? new PartitionSender(partition, sending)
+    senders.set(partition, sender)
+    return sender
+  }
+
+  /** Nobody knows what became of the batch: nothing may follow it. */
+  function late({ lastFailure }: PartitionSender): DeliveryError {
     const reason = lastFailure === undefined ? 'no broker answered' : reasonOf(lastFailure)
-    const message = `${nameOf(settings)} did not take a batch within ${deadlineMs / 1000} s (deadlineMs): ${reason}`
+    const message = `${where} did not take a batch within ${deadlineMs / 1000} s (deadlineMs): ${reason}`
     const error = new DeliveryError(message, { code: 'destination_unavailable', cause: lastFailure })
-    // nobody knows what became of the batch: nothing may follow it
     end(error)
     return error
   }
 
-  async function send(producer: BytesProducer, parts: readonly Part[]): Promise<ReadonlyMap<number, Answer>> {
-    const messages = parts.flatMap(({ records }) => records.map(({ message }) => message))
-    try {
-      // said with each send, since the client ignores what the producer was made with and would settle for the leader's
-      const result = await producer.send({ messages, acks })
-      lastFailure = undefined
-      return acks === ACKS[0] ? unanswered(parts) : answersOf(result)
-    } catch (error) {
-      onFailure(error)
-      const answers = answersOfFailure(error)
-      if (parts.every(({ partition }) => answers.has(partition))) return answers
-      throw asDeliveryError(nameOf(settings), error)
-    }
-  }
-
-  const columns = [...new Set([key, timestamp === 'now' ? undefined : timestamp.column])].filter(
-    name => name !== undefined,
-  )
-  const plan = {
-    ...settings,
-    partitions: topic.partitions,
-    maxRecordBytes: compression === 'none' ? topic.maxBatchBytes : undefined,
-  }
-
   return {
-    encoding: { kind: 'rows' },
-    asks: { columns },
+    encoding: {
+      kind: 'kafka-batch',
+      partitions,
+      ...(key === undefined ? {} : { key }),
+      timestamp,
+      headers,
+      compression,
+      ...(maxBatchBytes === undefined ? {} : { maxBatchBytes }),
+    },
     limits: {
-      inFlight: ordered ? 1 : IN_FLIGHT,
-      // the rest is for keys, headers and the records' own fields; what is too much all the same goes in two record batches
-      batchBytes: Math.min(settings.batchBytes, Math.floor(maxBatchBytes * 0.9)),
+      inFlight: Math.min(MOST_IN_FLIGHT, window * partitions),
+      inFlightPerPartition: window,
+      batchBytes: Math.min(settings.batchBytes, maxBatchBytes ?? settings.batchBytes),
       lingerMs: settings.lingerMs,
     },
     retries: 'own',
 
     async write(batch: MessageBatch, signal: AbortSignal): Promise<Proof> {
-      const { byPartition, refused } = recordsOf(batch, plan, nextSticky++ % topic.partitions)
-      const parts = [...byPartition].flatMap(([partition, records]) => cutParts(partition, records, maxBatchBytes))
-      const delivered = await within(deadlineMs, [ended.signal, context.signal, signal], late, stop =>
-        pool.use(producer => deliverParts(parts, heads => send(producer, heads), stop)),
-      )
-      const failed = new Map([...refused, ...delivered.refused])
-      if (failed.size === 0) return delivered.proof
-      const [reason] = [...failed.values()].map(({ message }) => message)
-      throw new DeliveryError(`${nameOf(settings)} refused ${failed.size} of ${batch.rows} rows: ${reason}`, {
-        retryable: false,
-        failed,
-        rest: 'delivered',
-      })
+      if (batch.partition === undefined) throw new MillraceError('internal', `batch ${batch.name} has no partition`)
+      const sender = senderOf(batch.partition)
+      const isLate = () => late(sender)
+      return within(deadlineMs, [ended.signal, hurry, signal], isLate, stop => sender.deliver(batch, stop))
     },
 
     async close() {
       ended.abort(new CancelledError('the Kafka session was closed'))
-      await pool.close()
+      await cluster.close()
     },
   }
-}
-
-/** With acks 0 there is nothing to hear. */
-function unanswered(parts: readonly Part[]): ReadonlyMap<number, Answer> {
-  return new Map(parts.map(({ partition }) => [partition, { kind: 'taken', offset: -1n }]))
 }

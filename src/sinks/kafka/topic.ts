@@ -49,7 +49,11 @@ export function nameOf({ topic, brokers }: KafkaSettings): string {
 }
 
 /** Again and again until it succeeds, but for what waiting does not mend. The caller's deadline ends it. */
-async function patiently<T>(settings: KafkaSettings, search: TopicSearch, attempt: () => Promise<T>): Promise<T> {
+export async function patiently<T>(
+  settings: KafkaSettings,
+  search: TopicSearch,
+  attempt: () => Promise<T>,
+): Promise<T> {
   for (;;) {
     try {
       return await attempt()
