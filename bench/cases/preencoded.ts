@@ -26,19 +26,28 @@ const READY_BATCHES = 64
 
 const { table, brokers, topic, warmupTopic, rows, warmupRows } = settings<PreencodedSettings>()
 const { batchRows, partitions } = KAFKA_SETTINGS
-const values = await encodedRows(table, Math.min(READY_BATCHES * batchRows, table.rows))
-const ready = Array.from({ length: Math.floor(values.length / batchRows) }, (_, batch) =>
-  recordBatch(values.slice(batch * batchRows, (batch + 1) * batchRows)),
-)
-const [warmupRest, rest] = [warmupRows, rows].map(count => recordBatch(values.slice(0, count % batchRows)))
+const { ready, warmupRest, rest } = await readyBatches()
 const bootstrapBrokers = [...brokers]
 const admin = new Admin({ clientId: 'bench', bootstrapBrokers })
 const producer = new Producer({ clientId: 'bench', bootstrapBrokers, idempotent: true })
 const pool = new ConnectionPool('bench', { maxInflights: IN_FLIGHT_PER_PARTITION * partitions })
 
-await send(warmupTopic, warmupRows, warmupRest!)
-print(await measured(() => send(topic, rows, rest!)))
+await send(warmupTopic, warmupRows, warmupRest)
+print(await measured(() => send(topic, rows, rest)))
 await Promise.all([producer.close(), admin.close(), pool.close()])
+
+/** In a function of its own, so that the single rows are garbage before anything is measured. */
+async function readyBatches() {
+  const values = await encodedRows(table, Math.min(READY_BATCHES * batchRows, table.rows))
+  const batchOf = (first: number, count: number) => recordBatch(values.slice(first, first + count))
+  return {
+    ready: Array.from({ length: Math.floor(values.length / batchRows) }, (_, batch) =>
+      batchOf(batch * batchRows, batchRows),
+    ),
+    warmupRest: batchOf(0, warmupRows % batchRows),
+    rest: batchOf(0, rows % batchRows),
+  }
+}
 
 /** Whole batches, one of them again as soon as it is acknowledged, and then the rest. */
 async function send(topic: string, rows: number, rest: ReadyBatch): Promise<number> {
