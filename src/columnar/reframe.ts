@@ -31,11 +31,11 @@ export function framedRows(
 export async function openRows(framed: FramedRows, positions: readonly number[]): Promise<OpenedRow[]> {
   const { encoding } = framed
   if (encoding.kind !== 'kafka-batch')
-    return positions.map(position => ({ key: null, payload: payloadAt(framed, position, encoding).slice() }))
+    return positions.map(position => ({ key: null, payload: new Uint8Array(payloadAt(framed, position, encoding)) }))
   const records = readRecords(framed.bytes, await decompressRecords(framed.bytes))
   return positions.map(position => {
     const { key, value } = records[position]!
-    return { key: key && Buffer.from(key).toString(), payload: value.slice() }
+    return { key: key && Buffer.from(key).toString(), payload: new Uint8Array(value) }
   })
 }
 
