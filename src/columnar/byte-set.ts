@@ -1,20 +1,23 @@
 /**
  * A set of byte strings in shared memory: built once, probed by every thread without a copy.
  *
- * Open addressing with linear probing. A slot is two 32-bit words: the value's hash, and where the value lies, in words of
- * `values` (0: nothing). There lie its length and then its bytes, filled up with zeros to a whole word, so that
- * values are compared by words. A full hash beside every place means that a value which is not in the set is almost
- * never compared at all: of ten million values one in 400 has the hash of another.
+ * Open addressing with linear probing. A slot is two 32-bit words: the value's hash (xxHash32), and where the value lies, in
+ * words of `values` (0: nothing). There lie its length and then its bytes, filled up with zeros to a whole word, so that values
+ * are compared by words. With a whole hash beside every place, a value that is not in the set is almost never compared at
+ * all: of ten million hashes one in 400 others meets its equal.
  *
- * What takes time is waiting for memory, since the set is larger than any cache. So a block of values is probed in passes: hash
- * all, then look into all the slots, and only then compare; within a pass no access waits for another.
+ * What takes time is waiting for memory, since the set is larger than any cache. So a block of values is probed in passes:
+ * hash all; read from all their slots; search the slots, which are near now; read from all the values that were found; and
+ * only then compare. A pass that only reads has no branches that wait for what is read, so that the processor reads many
+ * places at a time; what it has read it writes somewhere, or the compiler would leave it out.
  */
-import { type HashKey, halfSipHash, tailWord } from './half-sip-hash.ts'
+import { xxHash32 } from './xxhash32.ts'
 
 /** Plain data that crosses threads: the buffers are shared, not copied. */
 export interface SharedSet {
   readonly count: number
-  readonly key: HashKey
+  /** Of the hash. */
+  readonly seed: number
   readonly slots: SharedArrayBuffer
   readonly values: SharedArrayBuffer
   /** Where the least and the greatest value lie; 0 where the set is empty. */
@@ -29,8 +32,8 @@ export interface KeyBlock {
   readonly lengths: Uint32Array
 }
 
-/** Most byte strings of a block. */
-export const BLOCK_KEYS = 1024
+/** Most byte strings of a block: what a pass reads is to stay near until the next. */
+export const BLOCK_KEYS = 256
 
 export function emptyBlock(view: DataView): KeyBlock {
   return { view, starts: new Uint32Array(BLOCK_KEYS), lengths: new Uint32Array(BLOCK_KEYS) }
@@ -42,9 +45,7 @@ export class ByteSet {
   readonly #words: Int32Array
   readonly #mask: number
   readonly #hashes = new Uint32Array(BLOCK_KEYS)
-  readonly #places = new Uint32Array(BLOCK_KEYS)
-  /** Read by nobody. */
-  #near = 0
+  readonly #matches = new Uint32Array(BLOCK_KEYS)
 
   constructor(shared: SharedSet) {
     this.shared = shared
@@ -58,23 +59,22 @@ export class ByteSet {
   }
 
   has(view: DataView, start: number, length: number): boolean {
-    const hash = halfSipHash(view, start, length, this.shared.key)
-    return this.#find(hash, hash & this.#mask, view, start, length)
+    const hash = xxHash32(view, start, length, this.shared.seed)
+    return this.#isIn(this.#search(hash, hash & this.#mask), view, start, length)
   }
 
   /** Whether the set has them: 1 or 0 for each of the first `count` of the block. */
   probe({ view, starts, lengths }: KeyBlock, count: number, found: Uint8Array): void {
-    const [slots, words, hashes, places, mask] = [this.#slots, this.#words, this.#hashes, this.#places, this.#mask]
-    const { key } = this.shared
-    for (let i = 0; i < count; i++) hashes[i] = halfSipHash(view, starts[i]!, lengths[i]!, key)
-    for (let i = 0; i < count; i++) places[i] = slots[2 * (hashes[i]! & mask) + 1]!
-    // brings near what is compared next; kept, or the loop would be optimised away
-    let near = 0
-    for (let i = 0; i < count; i++) near |= words[places[i]!]!
-    this.#near = near
+    const [slots, words, hashes, matches, mask] = [this.#slots, this.#words, this.#hashes, this.#matches, this.#mask]
+    const { seed } = this.shared
+    for (let i = 0; i < count; i++) hashes[i] = xxHash32(view, starts[i]!, lengths[i]!, seed)
+    for (let i = 0; i < count; i++) matches[i] = slots[2 * (hashes[i]! & mask)]!
+    for (let i = 0; i < count; i++) matches[i] = this.#search(hashes[i]!, hashes[i]! & mask)
     for (let i = 0; i < count; i++) {
-      found[i] = places[i] !== 0 && this.#find(hashes[i]!, hashes[i]! & mask, view, starts[i]!, lengths[i]!) ? 1 : 0
+      const place = slots[2 * matches[i]! + 1]!
+      found[i] = words[place]! ^ words[place + (lengths[i]! >>> 2)]!
     }
+    for (let i = 0; i < count; i++) found[i] = this.#isIn(matches[i]!, view, starts[i]!, lengths[i]!) ? 1 : 0
   }
 
   /** All of them, in no particular order. */
@@ -96,12 +96,20 @@ export class ByteSet {
     return new Uint8Array(this.shared.values, start, this.#words[place])
   }
 
-  #find(hash: number, slot: number, view: DataView, start: number, length: number): boolean {
+  /** From `slot` on, the first that has the hash, or else the first that has nothing. */
+  #search(hash: number, slot: number): number {
     const slots = this.#slots
-    for (let at = slot; ; at = (at + 1) & this.#mask) {
-      const place = slots[2 * at + 1]!
+    let at = slot
+    while (slots[2 * at] !== hash && slots[2 * at + 1] !== 0) at = (at + 1) & this.#mask
+    return at
+  }
+
+  /** `slot`: as it was found by the hash of the value. */
+  #isIn(slot: number, view: DataView, start: number, length: number): boolean {
+    for (let at = slot; ; at = this.#search(this.#slots[2 * slot]!, (at + 1) & this.#mask)) {
+      const place = this.#slots[2 * at + 1]!
       if (place === 0) return false
-      if (slots[2 * at] === hash && isAt(this.#words, place, view, start, length)) return true
+      if (isAt(this.#words, place, view, start, length)) return true
     }
   }
 }
@@ -113,4 +121,11 @@ export function isAt(words: Int32Array, place: number, view: DataView, start: nu
   let word = place + 1
   for (let at = start; at < end; at += 4) if (words[word++] !== view.getInt32(at, true)) return false
   return (length & 3) === 0 || words[word] === tailWord(view, end, length & 3)
+}
+
+/** Up to three bytes as the low ones of a word. */
+function tailWord(view: DataView, at: number, bytes: number): number {
+  if (bytes === 1) return view.getUint8(at)
+  const two = view.getUint16(at, true)
+  return bytes === 2 ? two : two | (view.getUint8(at + 2) << 16)
 }
