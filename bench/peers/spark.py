@@ -10,6 +10,8 @@ settings = json.loads(sys.argv[1])
 spark = (
     SparkSession.builder.master(f"local[{os.cpu_count()}]")
     .config("spark.jars", ",".join(settings["jars"]))
+    .config("spark.driver.bindAddress", "127.0.0.1")
+    .config("spark.driver.host", "127.0.0.1")
     .config("spark.ui.enabled", "false")
     .getOrCreate()
 )
