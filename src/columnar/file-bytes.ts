@@ -6,8 +6,11 @@ import { urlBytes } from './url-bytes.ts'
 
 export interface FileBytes {
   readonly size: number
-  /** Bytes [start, end), all of them. */
-  read(start: number, end: number): Promise<Uint8Array<ArrayBuffer>>
+  /**
+   * Bytes [start, end), all of them. `spare`: memory that may be used for them, instead of new memory. It must not be touched
+   * until the bytes are there, and never again where the read fails.
+   */
+  read(start: number, end: number, spare?: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>>
   close(): Promise<void>
 }
 
@@ -21,11 +24,11 @@ export async function openFileBytes(chunk: PlannedChunk, openFile: OpenFile, sig
   const bytes = await bytesOf(chunk, access, renew, signal)
   return {
     size: chunk.bytes,
-    async read(start, end) {
+    async read(start, end, spare) {
       signal.throwIfAborted()
       const exists = start >= 0 && start <= end && end <= chunk.bytes
       if (!exists) throw corrupt(chunk.name, `refers to bytes ${start} to ${end} of ${chunk.bytes}`)
-      return bytes.read(start, end)
+      return bytes.read(start, end, spare)
     },
     close: () => bytes.close(),
   }
@@ -54,7 +57,10 @@ async function pathBytes(chunk: PlannedChunk, path: string): Promise<Bytes> {
     await handle.close()
     throw error
   }
-  return { read: (start, end) => readHandle(chunk, handle, start, end), close: () => handle.close() }
+  return {
+    read: (start, end, spare) => readHandle(chunk, handle, start, end, spare),
+    close: () => handle.close(),
+  }
 }
 
 async function readHandle(
@@ -62,8 +68,10 @@ async function readHandle(
   handle: FileHandle,
   start: number,
   end: number,
+  spare: Uint8Array<ArrayBuffer> | undefined,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const bytes = Buffer.allocUnsafeSlow(end - start)
+  const length = end - start
+  const bytes = spare && spare.length >= length ? spare.subarray(0, length) : Buffer.allocUnsafeSlow(length)
   for (let at = 0; at < bytes.length; ) {
     const { bytesRead } = await handle.read(bytes, at, bytes.length - at, start + at)
     if (bytesRead === 0) throw corrupt(chunk.name, `ends at byte ${start + at} of ${chunk.bytes}`)

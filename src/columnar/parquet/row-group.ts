@@ -10,7 +10,7 @@ import type { FlatColumn } from './flat-columns.ts'
 import { memoryBatch } from './memory-batches.ts'
 import { PageMemory } from './page-memory.ts'
 import { Damaged, Unsupported } from './pages.ts'
-import { readRanges } from './ranges.ts'
+import { withRanges } from './ranges.ts'
 
 export interface FlatRowGroup {
   /** Of the staged file. */
@@ -35,43 +35,26 @@ export interface DecodedRowGroup {
 export async function decodeRowGroup(
   kernel: Kernel,
   file: FileBytes,
-  group: FlatRowGroup,
+  flat: FlatRowGroup,
   budget: number,
 ): Promise<DecodedRowGroup | undefined> {
-  const plan = await readPlanned(file, group, budget)
-  if (!plan) return undefined
-  const { rows } = plan
-  const base = kernel.exports.allocate(plan.bytes)
-  const columns = decodeColumns(kernel, group.name, plan, base)
-  return {
-    *slices(offset, spanRows) {
-      for (let row = offset; row < rows; row += spanRows) {
-        const end = Math.min(row + spanRows, rows)
-        yield { rows: end - row, use: consume => consume(memoryBatch(kernel.memory, columns, row, end)) }
-      }
-    },
-    free: () => kernel.exports.free(base),
-  }
+  const { name, title, group } = flat
+  const stored = group.columns.reduce((sum, { total_compressed_size }) => sum + total_compressed_size, 0)
+  if (stored > budget) throw overBudget(name, title, stored, budget)
+  const ranges = group.columns.map(({ data_page_offset: data, dictionary_page_offset: dictionary, ...column }) => {
+    // 0: some writers' way to say that there is none
+    const start = dictionary ? Math.min(dictionary, data) : data
+    return { start, end: start + column.total_compressed_size }
+  })
+  return withRanges(file, ranges, chunks => decodeChunks(kernel, flat, chunks, budget))
 }
 
-/** What of the row group lies where, and goes where. */
-async function readPlanned(
-  file: FileBytes,
+function decodeChunks(
+  kernel: Kernel,
   { name, title, group, columns }: FlatRowGroup,
+  chunks: readonly Uint8Array[],
   budget: number,
-): Promise<RowGroupPlan | undefined> {
-  const check = (bytes: number): void => {
-    if (bytes > budget) throw overBudget(name, title, bytes, budget)
-  }
-  check(group.columns.reduce((sum, { total_compressed_size }) => sum + total_compressed_size, 0))
-  const chunks = await readRanges(
-    file,
-    group.columns.map(({ data_page_offset: data, dictionary_page_offset: dictionary, total_compressed_size }) => {
-      // 0: some writers' way to say that there is none
-      const start = dictionary ? Math.min(dictionary, data) : data
-      return { start, end: start + total_compressed_size }
-    }),
-  )
+): DecodedRowGroup | undefined {
   try {
     const stored = columns.map((column, index) => ({
       column,
@@ -79,25 +62,46 @@ async function readPlanned(
       bytes: chunks[index]!,
     }))
     const plan = planRowGroup(group.num_rows, stored)
-    check(plan.bytes)
-    return plan
+    if (plan.bytes > budget) throw overBudget(name, title, plan.bytes, budget)
+    return decodePlanned(kernel, plan)
   } catch (error) {
     if (error instanceof Unsupported) return undefined
-    throw named(name, error)
+    throw error instanceof Damaged ? corrupt(name, error.message, error) : error
   }
 }
 
-/** Frees the memory where it fails. */
-function decodeColumns(kernel: Kernel, name: string, plan: RowGroupPlan, base: number): readonly DecodedColumn[] {
+function decodePlanned(kernel: Kernel, plan: RowGroupPlan): DecodedRowGroup {
+  const { rows } = plan
+  const base = kernel.exports.allocate(plan.bytes)
+  const free = (): void => kernel.exports.free(base)
   try {
     const memory = new PageMemory(kernel, plan, base)
-    return plan.columns.map(column => decodeColumn(memory, column))
+    return decodedRows(
+      kernel.memory,
+      plan.columns.map(column => decodeColumn(memory, column)),
+      rows,
+      free,
+    )
   } catch (error) {
-    kernel.exports.free(base)
-    throw named(name, error)
+    free()
+    throw error
   }
 }
 
-function named(name: string, error: unknown): unknown {
-  return error instanceof Damaged ? corrupt(name, error.message, error) : error
+/** A function of its own, so that what was only needed for decoding is not held on to. */
+function decodedRows(
+  memory: WebAssembly.Memory,
+  columns: readonly DecodedColumn[],
+  rows: number,
+  free: () => void,
+): DecodedRowGroup {
+  return {
+    free,
+    *slices(offset, spanRows) {
+      for (let row = offset; row < rows; row += spanRows) {
+        const end = Math.min(row + spanRows, rows)
+        yield { rows: end - row, use: consume => consume(memoryBatch(memory, columns, row, end)) }
+      }
+    },
+  }
 }
