@@ -12,6 +12,7 @@
  *         21  2  attributes                    57  4  records
  *         23  4  offset delta of the last      61     the records
  */
+import { MillraceError } from '../core/errors.ts'
 import { GrowingBytes } from './growing-bytes.ts'
 
 export interface KafkaRecord {
@@ -182,7 +183,8 @@ class IntegerReader {
   next(): bigint {
     let value = 0n
     for (let shift = 0n; ; shift += 7n) {
-      const byte = this.#bytes[this.position++]!
+      const byte = this.#bytes[this.position++]
+      if (byte === undefined) throw new MillraceError('internal', 'a record batch ends inside of a record')
       value |= BigInt(byte & 0x7f) << shift
       if (byte < 0x80) return (value >> 1n) ^ -(value & 1n)
     }

@@ -98,6 +98,12 @@ test('what was written is read back', () => {
   )
 })
 
+test('a batch without its last bytes is an error, not an endless search', () => {
+  const batch = write([{ key: utf8('k'), value: utf8('{"a":1}'), timestamp: 0n }])
+  for (let length = HEADER_BYTES; length < HEADER_BYTES + 6; length++)
+    expect(() => readRecords(batch, batch.subarray(HEADER_BYTES, length))).toThrow('ends inside of a record')
+})
+
 test('the length with another record is known beforehand', () => {
   fc.assert(
     fc.property(records, headers, (records, headers) => {
