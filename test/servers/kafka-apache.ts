@@ -63,14 +63,18 @@ export async function startApacheKafka(jars: string): Promise<Started<KafkaFacts
   return { facts: { brokers, secure: { brokers: [`127.0.0.1:${secure}`], ca, username: USER, password } }, stop }
 }
 
-async function format(jars: string, properties: string): Promise<void> {
-  const clusterId = randomBytes(16).toString('base64url')
+export async function format(
+  jars: string,
+  properties: string,
+  clusterId: string = randomBytes(16).toString('base64url'),
+): Promise<void> {
   // the first compiler only: this JVM ends before the second would pay
   const options = [...java(jars), '-XX:TieredStopAtLevel=1']
   await run('java', [...options, 'kafka.tools.StorageTool', 'format', '-t', clusterId, '-c', properties])
 }
 
-function java(jars: string): string[] {
+/** The first arguments of every JVM. */
+export function java(jars: string): string[] {
   return ['-Dorg.slf4j.simpleLogger.defaultLogLevel=warn', '-cp', join(jars, '*')]
 }
 

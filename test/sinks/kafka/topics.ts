@@ -22,6 +22,7 @@ export interface Topics {
   newName(): string
   create(options?: {
     readonly partitions?: number
+    readonly replicas?: number
     readonly config?: Readonly<Record<string, string>>
   }): Promise<string>
   exists(topic: string): Promise<boolean>
@@ -64,14 +65,14 @@ export function topicsOf(brokers: readonly string[]): Topics {
   return {
     exists,
     newName: () => `millrace-${randomUUID()}`,
-    async create({ partitions = 4, config = {} } = {}) {
+    async create({ partitions = 4, replicas = 1, config = {} } = {}) {
       const topic = `millrace-${randomUUID()}`
       const configEntries = Object.entries(config).map(([name, value]) => ({ name, value }))
       await asAdmin(admin =>
         admin.createTopics({
           // kafkajs's own waiting gives up where the broker does not know the topic yet
           waitForLeaders: false,
-          topics: [{ topic, numPartitions: partitions, replicationFactor: 1, configEntries }],
+          topics: [{ topic, numPartitions: partitions, replicationFactor: replicas, configEntries }],
         }),
       )
       await endsOf(topic)
@@ -106,7 +107,8 @@ export function topicsOf(brokers: readonly string[]): Topics {
 
 /** `ends`: of each partition that holds anything. */
 async function consume(kafka: Kafka, topic: string, ends: ReadonlyMap<number, number>): Promise<ReadRecord[]> {
-  const consumer = kafka.consumer({ groupId: randomUUID() })
+  // ending it waits for what is being fetched
+  const consumer = kafka.consumer({ groupId: randomUUID(), maxWaitTimeInMs: 200 })
   const done = Promise.withResolvers<void>()
   let records: ReadRecord[] = []
   let unread = new Map(ends)
