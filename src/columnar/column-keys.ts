@@ -7,7 +7,8 @@ import { offsetsOf, words } from './render/buffers.ts'
 export type ReadKeys = (rows: Uint32Array, from: number, count: number) => KeyBlock
 
 /**
- * `width`: bytes of the key of a number. Undefined for columns that are read in another way. What is no number, or none of that
+ * `width`: bytes of the key of a number. Undefined for columns that are read in another
+ * way. The buffers have been checked. What is no number, or none of that
  * width, has the empty key, which is no number's.
  */
 export function keyReader(data: Data, width: number): ReadKeys | undefined {
@@ -15,6 +16,7 @@ export function keyReader(data: Data, width: number): ReadKeys | undefined {
   if (DataType.isUtf8(type) || DataType.isLargeUtf8(type) || DataType.isBinary(type) || DataType.isLargeBinary(type))
     return stretches(data)
   if (DataType.isFixedSizeBinary(type)) return fixedStretches(data)
+  if (DataType.isUtf8View(type) || DataType.isBinaryView(type)) return viewStretches(data)
   const write = numberWriter(data, width)
   return write && numbers(write, width)
 }
@@ -40,6 +42,29 @@ function fixedStretches({ values, stride }: Data): ReadKeys {
   block.lengths.fill(stride)
   return (rows, from, count) => {
     for (let i = 0; i < count; i++) block.starts[i] = rows[from + i]! * stride
+    return block
+  }
+}
+
+/**
+ * A view is 16 bytes: the length of the value, and then its bytes if at most 12, else four of them, the number of a buffer and an
+ * offset into it. Undefined where the buffers do not lie in one memory, as they do in the kernel's.
+ */
+function viewStretches(data: Data): ReadKeys | undefined {
+  const { buffer, byteOffset }: Uint8Array = data.values
+  const buffers: readonly Uint8Array[] = data.variadicBuffers
+  if (buffers.some(bytes => bytes.buffer !== buffer)) return undefined
+  const views = words(data, 4)
+  const bases = buffers.map(bytes => bytes.byteOffset)
+  const block = emptyBlock(new DataView(buffer))
+  const { starts, lengths } = block
+  return (rows, from, count) => {
+    for (let i = 0; i < count; i++) {
+      const row = rows[from + i]!
+      const length = views[4 * row]!
+      lengths[i] = length
+      starts[i] = length <= 12 ? byteOffset + 16 * row + 4 : bases[views[4 * row + 2]!]! + views[4 * row + 3]!
+    }
     return block
   }
 }

@@ -15,11 +15,7 @@ export function rowsInSet(set: ByteSet, type: ColumnType, field: Field, data: Da
   if (DataType.isDictionary(data.type)) return dictionaryRows(set, type, field, data, candidates)
   const read = keyReader(data, wholeBytes(type))
   if (read) return probedRows(set, read, candidates)
-  const isIn =
-    DataType.isUtf8View(data.type) || DataType.isBinaryView(data.type)
-      ? viewTest(set, data)
-      : textTest(set, type, field, data)
-  return candidates.filter(isIn)
+  return candidates.filter(textTest(set, type, field, data))
 }
 
 function probedRows(set: ByteSet, read: ReadKeys, rows: Uint32Array): Uint32Array {
@@ -50,28 +46,12 @@ function dictionaryRows(set: ByteSet, type: ColumnType, field: Field, data: Data
   return rows.filter(row => found[Number(indexes[row])] === 1)
 }
 
-/** Utf8View and BinaryView: 16 bytes a row, its length and then the bytes if at most 12, else where they are. */
-function viewTest(set: ByteSet, data: Data): (row: number) => boolean {
-  const views = viewOf(data.values)
-  const buffers = data.variadicBuffers.map(viewOf)
-  return row => {
-    const at = 16 * row
-    const length = views.getInt32(at, true)
-    if (length <= 12) return set.has(views, at + 4, length)
-    return set.has(buffers[views.getInt32(at + 8, true)]!, views.getInt32(at + 12, true), length)
-  }
-}
-
-function viewOf({ buffer, byteOffset, byteLength }: Uint8Array): DataView {
-  return new DataView(buffer, byteOffset, byteLength)
-}
-
 /** The layouts that are met too rarely for a way of their own. */
 function textTest(set: ByteSet, type: ColumnType, field: Field, data: Data): (row: number) => boolean {
   const { text } = renderColumn(field, data)
   return row => {
     const value = text(row)
     const key = value === null ? undefined : keyOf(value, type)
-    return key !== undefined && set.has(viewOf(key), 0, key.length)
+    return key !== undefined && set.has(new DataView(key.buffer, key.byteOffset), 0, key.length)
   }
 }

@@ -108,8 +108,13 @@ function offsetsProblem(offsets: Offsets, length: number, size: number): string 
 
 function viewProblem(data: Data): string | undefined {
   const isNull = nullTest(data)
+  const views = words(data, 4)
+  const sizes = data.variadicBuffers.map(bytes => bytes.length)
   for (let row = 0; row < data.length; row++) {
-    if (!isNull?.(row) && !viewAt(data, row)) return 'a view points outside of its buffers'
+    const length = views[4 * row]!
+    const offset = views[4 * row + 3]!
+    const isWithin = length <= 12 ? length >= 0 : offset >= 0 && offset + length <= (sizes[views[4 * row + 2]!] ?? -1)
+    if (!isWithin && !isNull?.(row)) return 'a view points outside of its buffers'
   }
   return undefined
 }
