@@ -34,7 +34,7 @@ export interface KafkaEncoding {
   readonly headers: Readonly<Record<string, string>>
   /** A batch that compression would make larger stays as it is. */
   readonly compression: Compression
-  /** Largest record batch that the topic takes. A row that makes a larger one all by itself is refused. */
+  /** Largest record batch that the topic takes, as it is sent: compressed. A row that makes a larger one all by itself is refused. */
   readonly maxBatchBytes?: number
 }
 
@@ -143,7 +143,10 @@ export interface Piece {
   readonly chunk: number
   /** First row of the span. */
   readonly row: number
-  /** Position of the piece's first row among the span's rows for this batch's partition. */
+  /**
+   * Position of the piece's first row among the span's rows for this batch's partition. Rows that are refused for their timestamp are
+   * counted among themselves.
+   */
   readonly first: number
   readonly rows: number
   /** Of the payload, without framing. */

@@ -2,6 +2,7 @@
 import { CancelledError } from '../core/errors.ts'
 import { arrowParts } from './arrow-ipc.ts'
 import type { ByteSet } from './byte-set.ts'
+import { loadCompression } from './compress.ts'
 import { type Allocate, openEncoder, type SpanEncoder } from './encoder.ts'
 import { openFileBytes, untilAborted } from './file-bytes.ts'
 import { inFile } from './file-errors.ts'
@@ -116,6 +117,7 @@ async function* unitSpans(
   loadPredicate: () => Promise<CompiledPredicate | undefined>,
   signal: AbortSignal,
 ): AsyncGenerator<ChunkSpan> {
+  if (plan.encoding.kind === 'kafka-batch') await loadCompression(plan.encoding.compression)
   const prune: Prune | undefined = (await loadPredicate())?.prune
   for (const chunk of plan.chunks) {
     const file = await openFileBytes(chunk, openFile, signal)
