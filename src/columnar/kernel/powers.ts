@@ -65,14 +65,14 @@ function divide(): void {
   }
 }
 
-/** Keeps the top 128 bits of the number, plus one in the last place. */
+/** Keeps the top 128 bits of the number, plus one in the last place; no carry comes of that, as no lower half is all ones. */
 function keep(exponent: i32): void {
   let top = WORDS - 1
   while (word(top) == 0) top--
   const shift = clz(word(top))
   const high = (<u64>shifted(top, shift) << 32) | shifted(top - 1, shift)
   const low = ((<u64>shifted(top - 2, shift) << 32) | shifted(top - 3, shift)) + 1
-  store<u64>(entry(exponent), high + u64(low == 0))
+  store<u64>(entry(exponent), high)
   store<u64>(entry(exponent), low, 8)
 }
 

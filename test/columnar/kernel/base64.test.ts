@@ -24,12 +24,9 @@ describe('base64 in the kernel', () => {
   })
 
   it('knows every character of the alphabet, at every place', () => {
-    for (let first = 0; first < 256; first++) {
-      for (let second = 0; second < 256; second++) {
-        const bytes = Uint8Array.of(first, second, first ^ second)
-        if (written(bytes) !== Buffer.from(bytes).toString('base64'))
-          expect(written(bytes)).toBe(Buffer.from(bytes).toString('base64'))
-      }
+    for (let pair = 0; pair < 4096; pair++) {
+      const bytes = Uint8Array.of(pair >> 4, ((pair & 15) << 4) | (pair >> 8), pair & 255)
+      expect(written(bytes)).toBe(Buffer.from(bytes).toString('base64'))
     }
   })
 

@@ -6,6 +6,10 @@ const SLACK = 32
 const UNTOUCHED = 0xa5
 /** More than any test writes. */
 const ROOM = 1024
+/** What is read too far must not count: as text, as the rest of a character that was cut off, as what ends it. */
+const FOLLOWING = ['61', '80', '8061', '808061', '80808061', '22'].map(hex =>
+  Buffer.from(hex.padEnd(64, hex.slice(-2)), 'hex'),
+)
 /** Addresses for input and output, above what the compiled file keeps for itself. */
 const [SOURCE, TARGET] = [0x10000, 0x20000]
 const PAGES = 4
@@ -15,7 +19,7 @@ export interface CompiledFile<Exports> {
   readonly exports: Exports
   /** What a writer writes, as text; throws where it writes further behind that than it may. */
   text(write: (target: number) => number): string
-  /** The same with bytes to read, which other bytes follow. */
+  /** The same with bytes to read, which others follow. */
   textOf(bytes: Uint8Array, write: (source: number, length: number, target: number) => number): string
 }
 
@@ -33,12 +37,16 @@ export async function compileKernelFile<Exports>(name: string): Promise<Compiled
     for (let at = end + SLACK; at < end + 2 * SLACK; at++) {
       if (buffer[at] !== UNTOUCHED) throw new Error(`written ${at - end} bytes behind the end`)
     }
-    return buffer.toString('utf8', TARGET, end)
+    const written = buffer.toString('utf8', TARGET, end)
+    if (!Buffer.from(written).equals(buffer.subarray(TARGET, end))) throw new Error('what is written is no UTF-8')
+    return written
   }
 
+  let turn = 0
+
   function textOf(bytes: Uint8Array, write: (source: number, length: number, target: number) => number): string {
-    // what follows would be read as the rest of a character
-    buffer.fill(0x80, SOURCE, SOURCE + bytes.length + SLACK)
+    const following = FOLLOWING[turn++ % FOLLOWING.length]!
+    buffer.fill(following, SOURCE + bytes.length, SOURCE + bytes.length + SLACK)
     buffer.set(bytes, SOURCE)
     return text(target => write(SOURCE, bytes.length, target))
   }
