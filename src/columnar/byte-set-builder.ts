@@ -8,7 +8,7 @@ import { xxHash32 } from './xxhash32.ts'
 export type WriteKey = (into: Buffer, at: number) => number
 
 export class ByteSetBuilder {
-  readonly #seed = randomInt(2 ** 32)
+  readonly #seed: number
   readonly #values = new SharedArrayBuffer(FIRST_BYTES, { maxByteLength: MOST_BYTES })
   #bytes: Buffer
   #words: Int32Array
@@ -20,8 +20,9 @@ export class ByteSetBuilder {
   #least = 0
   #greatest = 0
 
-  /** `expected`: how many values, roughly; with more the table is made anew as it grows. */
-  constructor(expected: number) {
+  /** `expected`: how many values, roughly; with more the table is made anew as it grows. `seed`: of the hash, 32 bits. */
+  constructor(expected: number, seed: number = randomInt(2 ** 32)) {
+    this.#seed = seed
     this.#slots = newSlots(expected / MOST_FULL)
     ;[this.#bytes, this.#words, this.#view] = viewsOf(this.#values)
   }
@@ -88,18 +89,20 @@ export class ByteSetBuilder {
     if (needed <= size) return
     if (needed > MOST_BYTES)
       throw new ConfigError(`the filter's values take more than ${MOST_BYTES} bytes of memory: filter by fewer`)
-    this.#values.grow(Math.min(MOST_BYTES, Math.max(needed, size + Math.min(size, MOST_GROWTH))))
+    const growth = Math.min(Math.max(Math.floor(size / 8), LEAST_GROWTH), MOST_GROWTH)
+    this.#values.grow(Math.min(MOST_BYTES, Math.max(needed, size + growth)))
     ;[this.#bytes, this.#words, this.#view] = viewsOf(this.#values)
   }
 }
 
 const MOST_FULL = 0.7
 /**
- * Of ten million random hashes no run of slots comes near to this length. Values that were chosen to have one hash do, and would
- * keep a lane busy for days; xxHash32 has such values whatever its seed.
+ * Of ten million random hashes no run of slots comes near to this length. Values chosen to have one hash do, and would keep a
+ * lane busy for days: xxHash32 is not made to withstand that.
  */
 const MOST_STEPS = 10_000
 const FIRST_BYTES = 1 << 12
+const LEAST_GROWTH = 1 << 14
 const MOST_GROWTH = 1 << 24
 /** Only address space until it is written to. */
 const MOST_BYTES = 2 ** 32

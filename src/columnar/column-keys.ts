@@ -7,9 +7,8 @@ import { offsetsOf, words } from './render/buffers.ts'
 export type ReadKeys = (rows: Uint32Array, from: number, count: number) => KeyBlock
 
 /**
- * `width`: bytes of the key of a number. Undefined for columns that are read in another
- * way. The buffers have been checked. What is no number, or none of that
- * width, has the empty key, which is no number's.
+ * `width`: bytes of the key of a whole number. Undefined for columns that are read in another way. The buffers have been
+ * checked. What is no number, or none of that width, has the empty key, which is no number's.
  */
 export function keyReader(data: Data, width: number): ReadKeys | undefined {
   const { type } = data
