@@ -21,6 +21,9 @@ export interface FlatRowGroup {
   readonly columns: readonly FlatColumn[]
 }
 
+/** What the kernel can allocate as one piece: somewhat less than 1 GiB. */
+const MOST_BYTES = (1 << 30) - (1 << 16)
+
 /** A row group in the kernel's memory, which has to be freed. */
 export interface DecodedRowGroup {
   /** Of the rows from `offset` on. */
@@ -62,7 +65,8 @@ function decodeChunks(
       bytes: chunks[index]!,
     }))
     const plan = planRowGroup(group.num_rows, stored)
-    if (plan.bytes > budget) throw overBudget(name, title, plan.bytes, budget)
+    const most = Math.min(budget, MOST_BYTES)
+    if (plan.bytes > most) throw overBudget(name, title, plan.bytes, most)
     return decodePlanned(kernel, plan)
   } catch (error) {
     if (error instanceof Unsupported) return undefined
@@ -75,6 +79,8 @@ function decodePlanned(kernel: Kernel, plan: RowGroupPlan): DecodedRowGroup {
   const base = kernel.exports.allocate(plan.bytes)
   const free = (): void => kernel.exports.free(base)
   try {
+    // a view has 31 bits for an address, and addresses above them are negative here
+    if (base < 0 || base + plan.bytes > 2 ** 31) throw new Unsupported('addresses of 32 bits')
     const memory = new PageMemory(kernel, plan, base)
     return decodedRows(
       kernel.memory,
