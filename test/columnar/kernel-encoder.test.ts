@@ -1,100 +1,25 @@
-import { type Data, DataType, Field, makeData, RecordBatch, Schema, Struct } from 'apache-arrow'
+import { DataType, makeData, Utf8 } from 'apache-arrow'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { EncoderPlan, SpanEncoder, SpanRows } from '../../src/columnar/encoder.ts'
-import { JavaScriptEncoder } from '../../src/columnar/javascript-encoder.ts'
+import type { EncoderPlan } from '../../src/columnar/encoder.ts'
 import { chooseKernel } from '../../src/columnar/kernel.ts'
-import { KernelEncoder } from '../../src/columnar/kernel-encoder.ts'
-import type { Encoding, KafkaEncoding } from '../../src/columnar/read-plan.ts'
+import type { Encoding, FilledBatch, KafkaEncoding } from '../../src/columnar/read-plan.ts'
 import { anyKind } from './arrow-column.ts'
-import { type Kind, LEAVES } from './arrow-leaf.ts'
+import { accumulate, LEAVES } from './arrow-leaf.ts'
+import {
+  batchOf,
+  cutouts,
+  expectEqual,
+  nameOf,
+  openKernelEncoder,
+  spanOf,
+  spansOf,
+  tablesOf,
+  UNLIMITED,
+} from './encoders.ts'
 
-const kernel = chooseKernel('wasm').kernel!
-const RUNS = Number(process.env['MILLRACE_TEST_RUNS'] ?? 150)
-
-const allocate = (length: number): Uint8Array<ArrayBuffer> => new Uint8Array(length)
-const clock = (): number => 1_700_000_000_000
-
-/** What each call gave, or the error that ended it. */
-function run(encoder: SpanEncoder, spans: readonly SpanRows[], cuts: ReadonlySet<number>): unknown[] {
-  const results: unknown[] = []
-  try {
-    spans.forEach((span, index) => {
-      results.push(encoder.add(span))
-      if (cuts.has(index)) encoder.cut()
-      results.push(encoder.takeFilled())
-    })
-    encoder.cut()
-    results.push(encoder.takeFilled())
-  } catch (error) {
-    results.push(String(error))
-  } finally {
-    encoder.close()
-  }
-  return results
-}
-
-function expectEqual(plan: EncoderPlan, spans: readonly SpanRows[], cuts: ReadonlySet<number> = new Set()): unknown[] {
-  const expected = run(new JavaScriptEncoder(plan, allocate, clock), spans, cuts)
-  expect(run(new KernelEncoder(kernel, plan, allocate, clock), spans, cuts)).toEqual(expected)
-  return expected
-}
-
-const MOST_ROWS = 30
-
-interface TestTable {
-  readonly kinds: readonly Kind[]
-  readonly rows: number
-  readonly columns: readonly (readonly unknown[])[]
-}
-
-function tablesOf(kinds: fc.Arbitrary<readonly Kind[]>): fc.Arbitrary<TestTable> {
-  return fc.tuple(kinds, fc.integer({ min: 1, max: MOST_ROWS })).chain(([kinds, rows]) => {
-    const length = { minLength: rows, maxLength: rows }
-    const columns = kinds.map(kind => fc.array(fc.option(kind.value, { nil: null, freq: 4 }), length))
-    return fc.tuple(...columns).map(columns => ({ kinds, rows, columns }))
-  })
-}
-
-const nameOf = (index: number): string => `c"${index}`
-
-function batchOf({ kinds, rows, columns }: TestTable): RecordBatch {
-  const children = kinds.map((kind, i) => kind.build(columns[i]!))
-  const fields = children.map((data: Data, i) => new Field(nameOf(i), data.type, true))
-  return new RecordBatch(new Schema(fields), makeData({ type: new Struct(fields), length: rows, children }))
-}
-
-/** Slices of a table, with some of their rows selected, as spans of one chunk or of two. */
-interface Cutout {
-  readonly from: number
-  readonly count: number
-  readonly selected: readonly boolean[] | null
-}
-
-const cutouts: fc.Arbitrary<Cutout[]> = fc.array(
-  fc.record({
-    from: fc.nat(MOST_ROWS),
-    count: fc.nat(MOST_ROWS),
-    selected: fc.option(fc.array(fc.boolean(), { minLength: MOST_ROWS, maxLength: MOST_ROWS })),
-  }),
-  { minLength: 1, maxLength: 4 },
-)
-
-function spansOf(table: TestTable, cutouts: readonly Cutout[]): SpanRows[] {
-  const whole = batchOf(table)
-  return cutouts.map(({ from, count, selected }, index) => {
-    const start = from % table.rows
-    const batch = whole.slice(start, start + 1 + (count % (table.rows - start)))
-    const rows = Array.from({ length: batch.numRows }, (_, row) => row)
-    return {
-      chunk: 3 + (index >> 1),
-      row: index * 100,
-      name: 'part-0.parquet',
-      batch,
-      selected: selected ? Uint32Array.from(rows.filter(row => selected[row])) : undefined,
-    }
-  })
-}
+/** Raised by hand for longer runs. */
+const RUNS = Number(process.env['MILLRACE_TEST_RUNS'] ?? 100)
 
 const limits = {
   batchRows: fc.integer({ min: 1, max: 20 }),
@@ -102,7 +27,6 @@ const limits = {
   stableBatches: fc.boolean(),
   checksums: fc.boolean(),
 }
-
 const cuts = fc.array(fc.nat(4)).map(cuts => new Set(cuts))
 
 describe('the kernel makes the batches that the JavaScript encoder makes', () => {
@@ -147,4 +71,99 @@ describe('the kernel makes the batches that the JavaScript encoder makes', () =>
       { numRuns: RUNS },
     )
   })
+
+  test('of strings of any length, which may need every byte of their room, and change the widths of varints', () => {
+    const characters = fc.constantFrom('a', '\u0001', 'é', '"')
+    const lengths = fc.oneof(fc.nat(40), fc.integer({ min: 100, max: 140 }), fc.integer({ min: 8_000, max: 20_000 }))
+    const strings = fc.array(
+      fc.tuple(characters, lengths).map(([character, length]) => character.repeat(length)),
+      {
+        minLength: 1,
+        maxLength: 12,
+      },
+    )
+    const encodings = fc.constantFrom<Encoding>(
+      { kind: 'ndjson' },
+      {
+        kind: 'kafka-batch',
+        partitions: 3,
+        key: nameOf(0),
+        timestamp: 'now',
+        headers: { a: 'b' },
+        compression: 'none',
+      },
+    )
+    fc.assert(
+      fc.property(encodings, strings, fc.integer({ min: 1, max: 100_000 }), (encoding, strings, batchBytes) => {
+        const batch = batchOf(strings.length, [textColumn(strings), textColumn(strings.toReversed())])
+        const columns = encoding.kind === 'ndjson' ? { columns: [nameOf(1)] } : {}
+        expectEqual({ ...UNLIMITED, encoding, batchBytes, ...columns }, [() => spanOf(batch)])
+      }),
+      { numRuns: 25 },
+    )
+  })
 })
+
+describe('the memory of encoders', () => {
+  const keyed = (partitions: number): KafkaEncoding => ({
+    kind: 'kafka-batch',
+    partitions,
+    key: nameOf(0),
+    timestamp: 'now',
+    headers: { source: 'test' },
+    compression: 'none',
+  })
+  const texts = (rows: number, length: number) =>
+    batchOf(rows, [textColumn(Array.from({ length: rows }, (_, row) => `${row}`.padEnd(length, '\u0001')))])
+
+  test.each<[string, Encoding, Partial<EncoderPlan>]>([
+    ['plain rows', { kind: 'json-array' }, { ids: 'job', columns: [nameOf(0)] }],
+    ['records', keyed(5), {}],
+  ])('is all given back when they close, also what was filling: %s', (_, encoding, beside) => {
+    const own = chooseKernel('wasm').kernel!
+    const span = spanOf(texts(40, 20))
+    const round = (): number => {
+      const encoders = [1_000_000, 2000].map(batchBytes =>
+        openKernelEncoder({ ...UNLIMITED, encoding, batchBytes, ...beside }, own),
+      )
+      for (const encoder of encoders) encoder.add(span)
+      const filled = encoders.flatMap(encoder => encoder.takeFilled())
+      for (const encoder of encoders) encoder.close()
+      for (const encoder of encoders) encoder.close()
+      return filled.length
+    }
+    for (let count = 0; count < 20; count++) expect(round()).toBeGreaterThan(0)
+    const settled = own.memory.buffer.byteLength
+    expect(settled).toBeLessThan(1_000_000)
+    for (let count = 0; count < 3000; count++) round()
+    expect(own.memory.buffer.byteLength).toBe(settled)
+  })
+
+  test('is what their slots hold: many partitions that took little cost little', () => {
+    const own = chooseKernel('wasm').kernel!
+    const encoder = openKernelEncoder({ ...UNLIMITED, encoding: keyed(1000), batchBytes: 1_000_000 }, own)
+    encoder.add(spanOf(texts(2000, 100)))
+    encoder.cut()
+    expect(encoder.takeFilled().length).toBeGreaterThan(800)
+    encoder.close()
+    expect(own.memory.buffer.byteLength).toBeLessThan(8_000_000)
+  })
+})
+
+test('what was filling goes with a closed encoder, and an encoder may close before it began', () => {
+  openKernelEncoder(UNLIMITED).close()
+  const encoder = openKernelEncoder(UNLIMITED)
+  encoder.cut()
+  expect(encoder.takeFilled()).toEqual<FilledBatch[]>([])
+  encoder.close()
+})
+
+function textColumn(texts: readonly string[]) {
+  const parts = texts.map(text => Buffer.from(text))
+  return makeData({
+    type: new Utf8(),
+    length: texts.length,
+    data: new Uint8Array(Buffer.concat(parts)),
+    valueOffsets: Int32Array.from(accumulate(0, parts)),
+  })
+}
