@@ -17,13 +17,15 @@ export function parquetSnappy(at: usize, end: usize, to: usize, toEnd: usize): b
   while (at < end) {
     const tag = <usize>load<u8>(at++)
     const kind = tag & 3
+    // four bytes can be read, if not of this block then of the slack behind it
+    const word = <usize>load<u32>(at)
     if (kind == 0) {
       let bytes = (tag >> 2) + 1
       if (bytes > 60) {
+        // the length stands in one to four bytes of its own
         const width = bytes - 60
         if (width > end - at) return false
-        // four bytes are there to be read, if not of this block then of the slack behind it
-        bytes = (load<u32>(at) & (<u32>-1 >>> (32 - <u32>width * 8))) + 1
+        bytes = (word & (<u32>-1 >>> (32 - <u32>width * 8))) + 1
         at += width
       }
       // 0: a length of 2^32, which is more than there can be
@@ -31,20 +33,22 @@ export function parquetSnappy(at: usize, end: usize, to: usize, toEnd: usize): b
       copyForward(to, at, bytes)
       at += bytes
       to += bytes
-      continue
+    } else {
+      // which of the two common kinds comes next cannot be predicted: both are worked out, and one is taken
+      const isNear = kind == 1
+      const bytes = select<usize>(((tag >> 2) & 7) + 4, (tag >> 2) + 1, isNear)
+      let distance = select<usize>(((tag >> 5) << 8) | (word & 0xff), word & 0xffff, isNear)
+      let width = kind
+      if (kind == 3) {
+        distance = word
+        width = 4
+      }
+      if (width > end - at) return false
+      if (distance == 0 || distance > to - first || bytes > toEnd - to) return false
+      copyWithin(to, distance, bytes)
+      at += width
+      to += bytes
     }
-    const width: usize = kind == 3 ? 4 : kind
-    if (width > end - at) return false
-    let bytes = (tag >> 2) + 1
-    let distance = <usize>load<u32>(at)
-    if (kind == 1) {
-      bytes = ((tag >> 2) & 7) + 4
-      distance = ((tag >> 5) << 8) | (distance & 0xff)
-    } else if (kind == 2) distance &= 0xffff
-    at += width
-    if (distance == 0 || distance > to - first || bytes > toEnd - to) return false
-    copyWithin(to, distance, bytes)
-    to += bytes
   }
   return to == toEnd
 }
