@@ -19,8 +19,8 @@ export interface Written {
   readonly proof: Proof
   /** By position in the batch, with the destination's reason. */
   readonly refused: ReadonlyMap<number, unknown>
-  /** Of which all but the last failed: whether one of those still reads the batch's bytes, nobody can know. */
-  readonly attempts: number
+  /** No write of it failed. After one that did nobody can know whether something still reads the batch's bytes. */
+  readonly clean: boolean
 }
 
 const BACKOFF = new ExponentialBackoff({ generator: fullJitterGenerator, initialDelay: 100, maxDelay: 30_000 })
@@ -43,18 +43,18 @@ export async function writeBatch(session: SinkSession, batch: MessageBatch, atte
   let backoff: IBackoff<unknown> = BACKOFF.next()
   const deadline = setTimeout(() => ending.abort(deadlineError(deadlineMs, lastError)), deadlineMs)
   try {
-    for (let attempts = 1; ; attempts++) {
+    for (let clean = true; ; clean = false) {
       ending.signal.throwIfAborted()
       try {
         proof.push(...((await ending.wait(session.write(left, ending.signal))) ?? []))
-        return { proof, refused, attempts }
+        return { proof, refused, clean }
       } catch (error) {
         ending.signal.throwIfAborted()
         lastError = error
       }
       const verdict = judge(lastError, left, session.retries ?? 'engine')
       for (const [index, cause] of verdict.refused) refused.set(positions ? positions[index]! : index, cause)
-      if (verdict.again.length === 0) return { proof, refused, attempts }
+      if (verdict.again.length === 0) return { proof, refused, clean: false }
       if (verdict.again.length < left.rows) {
         left = narrow(left, encoding, verdict.again)
         positions = verdict.again.map(index => (positions ? positions[index]! : index))
@@ -73,7 +73,7 @@ export async function writeBatch(session: SinkSession, batch: MessageBatch, atte
 /** What becomes of a batch whose rows could not be encoded as the destination asks: it is not asked. */
 export function refuseUnsent(rows: number, refusal: string): Written {
   const cause = new DeliveryError(refusal, { retryable: false })
-  return { proof: [], refused: new Map(Array.from({ length: rows }, (_, row) => [row, cause])), attempts: 0 }
+  return { proof: [], refused: new Map(Array.from({ length: rows }, (_, row) => [row, cause])), clean: true }
 }
 
 interface Verdict {

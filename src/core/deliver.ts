@@ -201,7 +201,7 @@ class UnitDelivery {
   async #write({ filled, message }: Outgoing): Promise<void> {
     const { refusal, rows, bytes } = filled
     try {
-      const { proof, refused, attempts } =
+      const { proof, refused, clean } =
         refusal === undefined ? await this.#attempt(message) : refuseUnsent(rows, refusal)
       const framed = framedRows(filled, this.#encoding)
       const lost = await openRefused(refused, positions => this.#tools.openRows(framed, positions))
@@ -212,7 +212,7 @@ class UnitDelivery {
       this.#credit.correct(-filled.pieces.reduce((sum, piece) => sum + piece.bytes, 0))
       publish('write', { unit: this.#unit.id, rows, bytes: bytes.length, refused: lost.length })
       // after any failure something may still send the bytes: a socket that was given up, or not yet
-      if (attempts === 1 && lost.length === 0) this.#reader.release(bytes)
+      if (clean) this.#reader.release(bytes)
     } catch (error) {
       this.#ending.abort(error)
     }

@@ -48,7 +48,7 @@ test('hands on the proof of a write', async () => {
   expect(await write(session, batch)).toEqual({
     proof: [{ partition: 3, first: '7', last: '9' }],
     refused: new Map(),
-    attempts: 1,
+    clean: true,
   })
   expect(batches).toEqual([batch])
 })
@@ -162,7 +162,7 @@ describe('an abort', () => {
   test('still counts a write that succeeds in the grace', async () => {
     const { session } = fakeSession([() => time.pause(3_000)])
     abortAfter(1_000)
-    expect(await write(session, batchOf(3))).toEqual({ proof: [], refused: new Map(), attempts: 1 })
+    expect(await write(session, batchOf(3))).toEqual({ proof: [], refused: new Map(), clean: true })
     expect(time.now).toBe(3_000)
   })
 
@@ -178,7 +178,7 @@ describe('rows that are refused for good', () => {
     const error = refusal()
     const { session, batches } = fakeSession([error])
     const refused = new Map([0, 1, 2].map(index => [index, error]))
-    expect(await write(session, batchOf(3))).toEqual({ proof: [], refused, attempts: 1 })
+    expect(await write(session, batchOf(3))).toEqual({ proof: [], refused, clean: false })
     expect(batches).toHaveLength(1)
   })
 

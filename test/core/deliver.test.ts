@@ -1,6 +1,7 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { getEventListeners } from 'node:events'
 import { afterEach, describe, expect, test } from 'vitest'
+import { MemoryBudget } from '../../src/core/budget.ts'
 import { ABORT_GRACE_MS } from '../../src/core/ending.ts'
 import { FormatError, StoreError } from '../../src/core/errors.ts'
 import { SimulatedDelivery, type World } from './simulated-delivery.ts'
@@ -117,6 +118,68 @@ test('tells the diagnostics channel how each attempt begins and ends, and what g
   ])
 })
 
+describe('the memory of a batch goes back to its reader', () => {
+  const world: World = { chunks: [400], spanRows: 50, destination: { limits: { batchRows: 50 } } }
+
+  test('when its write has resolved', async () => {
+    const delivery = simulate(1, world)
+    await delivery.live(0)
+    expect([delivery.released, delivery.destination.writes, delivery.faults]).toEqual([8, 8, []])
+  })
+
+  test('never when a write of it failed, in whole or in part, whatever became of it later', async () => {
+    let kept = 0
+    for (let seed = 1; seed <= SEEDS; seed++) {
+      const destination = { limits: { batchRows: 50 }, trouble: 0.3, partialTrouble: 0.3 }
+      const delivery = simulate(seed, { ...world, destination })
+      await delivery.live(0)
+      expect(delivery.faults, `seed ${seed}`).toEqual([])
+      kept += 8 - delivery.released
+    }
+    expect(kept).toBeGreaterThan(10)
+  })
+
+  test('never when rows of it became dead letters', async () => {
+    const delivery = simulate(1, { ...world, poison: 0.02, limits: { maxDeadLetters: 50 } })
+    await delivery.live(0)
+    expect([delivery.deadLetters.size > 0, delivery.faults]).toEqual([true, []])
+    expect(delivery.released).toBeLessThan(8)
+  })
+
+  test('never when it was aborted or came too late', async () => {
+    const hangs = { untilMs: 1e9, heedsSignal: false }
+    const delivery = simulate(1, { ...world, destination: { hangs }, limits: { deliveryDeadlineMs: 3_000 } })
+    await expect(delivery.time.run(delivery.start(), 20_000)).rejects.toMatchObject({ code: 'destination_unavailable' })
+    expect([delivery.destination.writes > 0, delivery.released]).toEqual([true, 0])
+  })
+})
+
+describe('under one budget of memory', () => {
+  test('a destination that hangs keeps its share, and the others go on at their own pace', async () => {
+    const limits = { batchRows: 30, inFlight: 100 }
+    const world = { chunks: [4_000], spanRows: 50, limits: { maxUnsettledRows: 4_000 } }
+    const memory = new MemoryBudget(40_000)
+    const healthy = simulate(1, { ...world, destination: { limits: small } })
+    const others = [2, 3, 4].map(seed => {
+      const hangs = { untilMs: 1e9 }
+      return new SimulatedDelivery(seed, { ...world, destination: { limits, hangs } }, healthy.time)
+    })
+    const shares = others.map(() => memory.share())
+    others.forEach((delivery, index) => void delivery.start(undefined, shares[index]))
+    await healthy.time.run(healthy.start(undefined, memory.share()), 50_000)
+    for (const { rowsRead } of others) expect(rowsRead).toBeGreaterThan(200)
+    for (const { rowsRead } of others) expect(rowsRead).toBeLessThan(300)
+    expect(memory.held).toBeGreaterThan(25_000)
+    expect(memory.held).toBeLessThanOrEqual(30_000)
+    expect([healthy.checkpoints.get(0)?.done, healthy.faults]).toEqual([true, []])
+    const withOthers = healthy.time.now
+
+    const alone = simulate(1, { ...world, destination: { limits: small } })
+    await alone.live(0)
+    expect(withOthers).toBeLessThan(1.1 * alone.time.now)
+  })
+})
+
 describe('asked to stop, at any instant', () => {
   const worlds: readonly (readonly [string, World])[] = [
     ['without commits', { ...keyed, destination: { limits: small } }],
@@ -205,6 +268,36 @@ describe('fails with the first error, reports what had settled, and leaves nothi
 })
 
 describe('rows that are refused for good', () => {
+  test('are buried unsent with the reason where no batch of them can be framed', async () => {
+    const limits = { maxDeadLetters: 1_000 }
+    const delivery = simulate(1, {
+      chunks: [400],
+      spanRows: 50,
+      poison: 0.1,
+      limits,
+      destination: { limits: { batchRows: 1 } },
+    })
+    delivery.reader = { unframeable: rows => rows.some(row => row.poison) }
+    await delivery.live(0)
+    const poisoned = [...delivery.table.selected.values()].filter(row => row.poison)
+    expect([...delivery.deadLetters.values()].map(({ row, cause }) => [row, cause])).toEqual(
+      poisoned.map(({ row }) => [row, 'too large']),
+    )
+    expect(poisoned.length).toBeGreaterThan(10)
+    expect(delivery.destination.writes).toBe(400 - poisoned.length)
+    expect(delivery.checkpoints.get(0)).toMatchObject({ deadLettered: poisoned.length, done: true })
+    expect(delivery.faults).toEqual([])
+  })
+
+  test('unsent ones fail the destination too, where no dead letters are allowed', async () => {
+    const delivery = simulate(1, keyed)
+    delivery.reader = { unframeable: () => true }
+    await expect(delivery.time.run(delivery.start(), 20_000)).rejects.toThrow(
+      'more than 0 rows were refused for good (maxDeadLetters): too large',
+    )
+    expect([delivery.destination.writes, delivery.checkpoints.size]).toEqual([0, 0])
+  })
+
   test('fail the destination where no dead letters are allowed', async () => {
     const delivery = simulate(1, { ...keyed, poison: 0.01 })
     await expect(delivery.time.run(delivery.start(), 20_000)).rejects.toThrow(
@@ -304,3 +397,21 @@ describe('aborted, it ends within the grace', () => {
     expect(delivery.destination.aborts).toBe(aborts)
   })
 })
+
+test.each([
+  ['begin', 0],
+  ['commit', 1],
+] as const)(
+  'fails the destination where %s does not end before the deadline of a delivery',
+  async (neverEnds, aborts) => {
+    const destination: DestinationOptions = { commits: 'plain', limits: small, neverEnds }
+    const delivery = simulate(1, { ...keyed, limits: { deliveryDeadlineMs: 30_000 }, destination })
+    await expect(delivery.time.run(delivery.start(), 20_000)).rejects.toMatchObject({
+      code: 'destination_unavailable',
+      message: `unit job/uid/0/0: ${neverEnds} did not end within 30 s`,
+    })
+    expect(delivery.time.now).toBeLessThan(33_000)
+    // the one timer is the destination's own
+    expect([delivery.time.timers, delivery.destination.aborts, delivery.faults]).toEqual([1, aborts, []])
+  },
+)

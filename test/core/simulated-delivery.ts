@@ -4,7 +4,7 @@
  */
 import { rowChecksum } from '../../src/columnar/checksum.ts'
 import { openRows } from '../../src/columnar/reframe.ts'
-import { MemoryBudget } from '../../src/core/budget.ts'
+import { MemoryBudget, type Share } from '../../src/core/budget.ts'
 import { deliverUnit } from '../../src/core/deliver.ts'
 import type { Checkpoint, DeadLetter, Order, Proof, ReportAnswer, Unit, UnitReport } from '../../src/core/unit.ts'
 import { fakeUnit } from './fake-batch.ts'
@@ -57,9 +57,10 @@ export class SimulatedDelivery {
   #storedAtStart = 0
   #reader: ReturnType<SimulatedTable['read']> | undefined
 
-  constructor(seed: number, world: World) {
+  /** `time`: that of another delivery, to go on beside it. */
+  constructor(seed: number, world: World, time?: SimulatedTime) {
     this.random = seeded(seed)
-    this.time = new SimulatedTime(this.random)
+    this.time = time ?? new SimulatedTime(this.random)
     this.table = new SimulatedTable(world, this.random)
     const ordered = (world.order ?? 'none') !== 'none'
     this.destination = new SimulatedDestination(world.destination ?? {}, this.table, this.time, this.random, ordered)
@@ -74,12 +75,17 @@ export class SimulatedDelivery {
     return this.#reader?.read ?? 0
   }
 
+  /** Batches whose memory the last attempt gave back to its reader. */
+  get released(): number {
+    return this.#reader?.released ?? 0
+  }
+
   get readerClosed(): boolean {
     return this.#reader?.closed ?? false
   }
 
-  /** A new attempt, from what is stored; `aborted` before it begins, if that is said. */
-  start(aborted?: Error): Promise<'done' | 'stopped'> {
+  /** A new attempt, from what is stored; `aborted` before it begins, if that is said. `memory`: which others share as well. */
+  start(aborted?: Error, memory?: Share): Promise<'done' | 'stopped'> {
     const { spanRows, order = 'none', limits = {} } = this.#world
     const from = [...this.checkpoints.values()]
     this.signal = new AbortController()
@@ -103,7 +109,7 @@ export class SimulatedDelivery {
     const { attempt } = this.unit
     const report = (news: UnitReport) => this.#report(news, attempt)
     this.memory = new MemoryBudget(this.#world.memoryBytes ?? Number.POSITIVE_INFINITY)
-    const { credit } = this.memory.share()
+    const { credit } = memory ?? this.memory.share()
     return deliverUnit(this.unit, { session, read, openRows, report, credit }, this.signal.signal)
   }
 
@@ -129,6 +135,7 @@ export class SimulatedDelivery {
   }
 
   checkEnd(): void {
+    this.destination.checkGivenUp()
     this.table.chunks.forEach((rows, chunk) => {
       const stored = this.checkpoints.get(chunk)
       const right = this.table.checkpointAt(chunk, rows.length)

@@ -44,6 +44,8 @@ export class SimulatedDestination {
   aborts = 0
   /** Durable rows that came again. */
   repeats = 0
+  /** Calls of write. */
+  writes = 0
   /** Of the attempt: rows that were taken or refused. */
   written = 0
   writing = 0
@@ -57,6 +59,7 @@ export class SimulatedDestination {
   readonly #writingIn = new Map<number | undefined, number>()
   readonly #last = new Map<string, number>()
   readonly #nameOf = new Map<TableRow, string>()
+  readonly #givenUp: { readonly name: string; readonly bytes: Uint8Array; readonly copy: Buffer }[] = []
   #marks = new Map<number, number>()
   #committing = false
 
@@ -104,11 +107,13 @@ export class SimulatedDestination {
     }
   }
 
-  async #write(batch: MessageBatch, given: AbortSignal): Promise<{ partition: number; first: string; last: string }[]> {
+  async #write(batch: MessageBatch, asked: AbortSignal): Promise<{ partition: number; first: string; last: string }[]> {
     const { partition } = batch
-    const signal = this.#options.hangs?.heedsSignal === false ? undefined : given
+    const signal = this.#options.hangs?.heedsSignal === false ? undefined : asked
     this.wroteAt = this.#time.now
+    this.writes++
     this.#count(partition, 1)
+    const given = { name: batch.name, bytes: batch.bytes, copy: Buffer.from(batch.bytes) }
     try {
       const rows = this.#rowsOf(batch)
       // a client that retries on its own keeps the order in which it was called
@@ -121,9 +126,18 @@ export class SimulatedDestination {
       if (error) throw error
       this.proofs.push(batch.name)
       return [{ partition: partition ?? 0, first: batch.name, last: batch.name }]
+    } catch (error) {
+      this.#givenUp.push(given)
+      throw error
     } finally {
       this.#count(partition, -1)
     }
+  }
+
+  /** A socket that was given up may go on sending what it was given. */
+  checkGivenUp(): void {
+    for (const { name, bytes, copy } of this.#givenUp)
+      if (!copy.equals(bytes)) this.#fault(`the bytes of ${name} were used again, after a write of them had failed`)
   }
 
   #count(partition: number | undefined, change: 1 | -1): void {

@@ -92,6 +92,8 @@ export interface ReaderBehaviour {
   readonly readMs?: number
   /** The n-th call of `next` (from 0) throws this. */
   readonly failsAt?: { readonly call: number; readonly error: Error }
+  /** Batches of which no row can be sent as the encoding asks. */
+  readonly unframeable?: (rows: readonly TableRow[]) => boolean
   /** Breaks its contract: says of more rows than it has that the filter let them through. */
   readonly losesRows?: boolean
   /** The n-th call of `next` does not end before the reading is closed, or not even then. */
@@ -109,6 +111,8 @@ interface Filling {
 class SimulatedReader implements UnitReader {
   /** Rows handed out, in batches or filling. */
   read = 0
+  /** Batches whose memory came back. */
+  released = 0
   readonly #table: SimulatedTable
   readonly #plan: ReadPlan
   readonly #time: SimulatedTime
@@ -135,7 +139,11 @@ class SimulatedReader implements UnitReader {
     })
   }
 
-  release(): void {}
+  /** As a lane does, which fills it with other rows at once. */
+  release(bytes: Uint8Array<ArrayBuffer>): void {
+    this.released++
+    bytes.fill(0xff)
+  }
 
   get closed(): boolean {
     return this.#closing.signal.aborted
@@ -216,6 +224,9 @@ class SimulatedReader implements UnitReader {
   #cut(partition: number | undefined): FilledBatch[] {
     const filling = this.#filling.get(partition)
     this.#filling.delete(partition)
-    return filling ? [fakeBatch(filling.rows, this.#plan.encoding, partition)] : []
+    if (!filling) return []
+    const { unframeable } = this.#behaviour
+    if (unframeable?.(filling.rows)) return [{ ...fakeBatch(filling.rows, { kind: 'rows' }), refusal: 'too large' }]
+    return [fakeBatch(filling.rows, this.#plan.encoding, partition)]
   }
 }
