@@ -147,6 +147,7 @@ broker.heartbeat.interval.ms=500
 auto.leader.rebalance.enable=false
 auto.create.topics.enable=false
 min.insync.replicas=2
+quota.window.num=3
 offsets.topic.num.partitions=1
 offsets.topic.replication.factor=3
 transaction.state.log.num.partitions=1

@@ -126,7 +126,8 @@ function onFrames(socket: Socket, onFrame: (frame: Buffer) => void): void {
   })
 }
 
-export interface RecordBatchHeader {
+export interface ProducedBatch {
+  readonly partition: number
   readonly producerId: bigint
   readonly epoch: number
   readonly sequence: number
@@ -134,14 +135,18 @@ export interface RecordBatchHeader {
 }
 
 /** The record batch in a produce request of version 9, for a topic whose name is not long. */
-export function headerOf({ request }: Passing): RecordBatchHeader {
+export function batchIn({ request }: Passing): ProducedBatch {
   // behind size, API, version, correlation id, client id, tags, no transactional id, acks, timeout, one topic
   let at = 4 + 2 + 2 + 4
   at += 2 + request.readInt16BE(at) + 1 + 1 + 2 + 4 + 1
-  // its name, one partition, its number, and the length of the batch in bytes of seven bits
-  at += request[at]! + 1 + 4
+  // its name, and one partition
+  at += request[at]! + 1
+  const partition = request.readInt32BE(at)
+  at += 4
+  // the length of the batch in bytes of seven bits
   while (request[at++]! >= 0x80);
   return {
+    partition,
     producerId: request.readBigInt64BE(at + 43),
     epoch: request.readInt16BE(at + 51),
     sequence: request.readInt32BE(at + 53),

@@ -107,6 +107,15 @@ describe('after a failure', () => {
     expect(queue.needsEpoch).toBe(false)
   })
 
+  test('offsets that leave no room for it prove nothing: the broker had forgotten, and took what came later', () => {
+    const { queue, sent } = pipelining('b', 'c')
+    queue.failed(sent[0]!, 'unknown')
+    queue.taken(sent[1]!, 10n)
+    expect(send(queue)).toEqual([sent[0]])
+    expect(queue.failed(sent[0]!, 'out of order')).toEqual([])
+    expect(queue.needsEpoch).toBe(true)
+  })
+
   test('where nothing that came later is there either, an epoch begins', () => {
     const { queue, sent } = pipelining('b', 'c')
     for (const entry of sent) queue.failed(entry, 'unknown')
@@ -117,9 +126,11 @@ describe('after a failure', () => {
     expect(queue.needsEpoch).toBe(true)
   })
 
-  test('a broker that does not know the producer begins an epoch', () => {
-    const { queue, sent } = pipelining('b')
+  test('a broker that takes nothing of the producer any more begins an epoch when all was answered', () => {
+    const { queue, sent } = pipelining('b', 'c')
     queue.failed(sent[0]!, 'producer lost')
+    expect(queue.needsEpoch).toBe(false)
+    queue.failed(sent[1]!, 'producer lost')
     expect(queue.needsEpoch).toBe(true)
   })
 })
