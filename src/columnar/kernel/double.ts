@@ -27,7 +27,7 @@ const TENS = memory.data<f64>([
   1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
 ], 8)
 
-/** At most 25 bytes; writes up to 16 behind what it returns. NaN and the infinities are `null`, -0 is `0`. */
+/** At most 25 bytes; writes up to 24 behind what it returns. NaN and the infinities are `null`, -0 is `0`. */
 export function writeF64(value: f64, dst: usize): usize {
   const bits = reinterpret<u64>(value)
   const exponent = <i32>((bits >> 52) & 0x7ff)

@@ -14,7 +14,7 @@ const FRACTION: u32 = (1 << 23) - 1
  */
 const DELICATE: u32 = 363_742_205
 
-/** At most 15 bytes; writes up to 16 behind what it returns. NaN and the infinities are `null`, -0 is `0`. */
+/** At most 15 bytes; writes up to 24 behind what it returns. NaN and the infinities are `null`, -0 is `0`. */
 export function writeF32(value: f32, dst: usize): usize {
   const bits = reinterpret<u32>(value)
   const exponent = (bits >> 23) & 0xff
@@ -42,6 +42,7 @@ function writeShortest(fraction: u32, exponent: i32, dst: usize): usize {
   const isOdd = c & 1
   const k = (q * 1262611 - (isPower ? 524031 : 0)) >> 22
   const h = ((-k * 1741647) >> 19) + q + 1
+  // 64 bits do here; rounded up, as all 128 are
   const power = powerHigh(-k) + 1
   const middle = scaled(power, (c << 2) << h)
   const lower = scaled(power, ((c << 2) - (isPower ? 1 : 2)) << h) + isOdd

@@ -72,7 +72,7 @@ function writeCharacters(src: usize, length: usize, dst: usize, escapes: bool): 
       } else {
         const size = characterSize(src, end)
         store<u32>(dst, size == 0 ? REPLACEMENT : load<u32>(src))
-        src += size == 0 ? subpart(src, end) : size
+        src += size == 0 ? subpart(src) : size
         dst += size == 0 ? 3 : size
       }
     } while (src < end && load<i8>(src) < 0)

@@ -85,14 +85,16 @@ export function characterSize(src: usize, end: usize): usize {
   return 0
 }
 
-/** How many bytes of the ill-formed sequence at `src` one U+FFFD stands for: as many as could have begun a character, at least one. */
-export function subpart(src: usize, end: usize): usize {
+/**
+ * How many bytes of the ill-formed sequence at `src` one U+FFFD stands for: as many as could have begun a character, at least
+ * one. What follows the end of the text may be counted in.
+ */
+export function subpart(src: usize): usize {
   const lead = load<u8>(src)
-  if (lead < 0xe0 || lead > 0xf4 || src + 1 >= end) return 1
+  if (lead < 0xe0 || lead > 0xf4) return 1
   const second = load<u8>(src + 1)
   const least: u8 = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80
   const most: u8 = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf
   if (second < least || second > most) return 1
-  if (lead < 0xf0 || src + 2 >= end) return 2
-  return (load<u8>(src + 2) & 0xc0) == 0x80 ? 3 : 2
+  return lead < 0xf0 || (load<u8>(src + 2) & 0xc0) != 0x80 ? 2 : 3
 }
