@@ -10,12 +10,13 @@
 import { randomUUID } from 'node:crypto'
 import { Readable, Writable } from 'node:stream'
 import type { TableSchema } from '../columnar/column-type.ts'
-import type { FileAccess } from '../columnar/read-plan.ts'
+import type { Encoding, FileAccess, FilledBatch, UnitReader } from '../columnar/read-plan.ts'
 import type { MessageBatch, SinkContext, SinkSession } from '../sinks/sink.ts'
 import type { StagedFile } from '../sources/source.ts'
 import { writeBatch } from './attempts.ts'
 import { DeliveryError } from './errors.ts'
-import { createLanes } from './lanes.ts'
+import { createLanes, type Lanes } from './lanes.ts'
+import { narrowAll } from './narrowing.ts'
 import { DELIVERY_DEFAULTS, ROW_GROUP_BUDGET_BYTES } from './options.ts'
 import { toMessage } from './outgoing.ts'
 import { planReading, planSpanRows } from './plan.ts'
@@ -57,7 +58,7 @@ export function streamContext({
     leaseEpoch: 1,
     saved: undefined,
     save: async () => {},
-    reframe: () => Promise.reject(new Error('to be written')),
+    reframe: reframeHere,
     signal: new AbortController().signal,
     ...overrides,
   }
@@ -74,26 +75,58 @@ export function batchReadable(
   options: { readonly lanes?: number } = {},
 ): Readable {
   const ended = new AbortController()
+  const encoding = session.encoding ?? { kind: 'rows' }
+  const files = new Map(unit.chunks.map(({ chunk, file }) => [chunk, file]))
+  const openFile = (chunk: number): Promise<FileAccess> => access(files.get(chunk)!, ended.signal)
+  let lanes: Lanes | undefined
+  let reader: UnitReader | undefined
+
   async function* batches(): AsyncGenerator<MessageBatch> {
-    const lanes = createLanes(options.lanes ?? 1)
-    const files = new Map(unit.chunks.map(({ chunk, file }) => [chunk, file]))
-    const reader = lanes.read(
-      planReading(unit, session, unit.from),
-      chunk => access(files.get(chunk)!, ended.signal),
-      noValueSets,
-    )
-    try {
-      for (let span = await reader.next(); span; span = await reader.next()) {
-        for (const filled of span.batches) yield toMessage(unit, filled)
-      }
-      for (const filled of await reader.cut()) yield toMessage(unit, filled)
-    } finally {
-      ended.abort()
-      await reader.close()
-      await lanes.close()
+    lanes = createLanes(options.lanes ?? 1)
+    reader = lanes.read(planReading(unit, session, unit.from), openFile, noValueSets)
+    for (let span = await reader.next(); span; span = await reader.next()) yield* messages(span.batches)
+    yield* messages(await reader.cut())
+  }
+
+  function* messages(batches: readonly FilledBatch[]): Generator<MessageBatch> {
+    for (const filled of batches) {
+      if (filled.refusal !== undefined) throw new DeliveryError(filled.refusal, { retryable: false })
+      const message = toMessage(unit, filled)
+      encodings.set(message, encoding)
+      yield message
     }
   }
-  return Readable.from(batches(), { objectMode: true, highWaterMark: 1 })
+
+  const source = batches()
+  // not Readable.from, whose end waits for a read that is under way, and so for an access that hangs
+  return new Readable({
+    objectMode: true,
+    highWaterMark: 1,
+    read() {
+      source.next().then(
+        ({ done, value }) => this.push(done ? null : value),
+        error => this.destroy(error),
+      )
+    },
+    destroy(error, done) {
+      ended.abort()
+      Promise.resolve(reader?.close())
+        .then(() => lanes?.close())
+        .then(() => done(error), done)
+    },
+  })
+}
+
+/** How the batches of streams are framed; their session says so, but the context that it was opened with came before. */
+const encodings = new WeakMap<MessageBatch, Encoding>()
+
+async function reframeHere(batch: MessageBatch, groups: readonly (readonly number[])[]): Promise<MessageBatch[]> {
+  const encoding = encodings.get(batch)
+  if (!encoding) throw new DeliveryError('only batches of batchReadable can be cut apart')
+  const { reframe } = await import('../columnar/reframe.ts')
+  const parts = await narrowAll(batch, encoding, groups, reframe)
+  for (const part of parts) encodings.set(part, encoding)
+  return parts
 }
 
 async function* noValueSets(ref: string): AsyncGenerator<readonly string[]> {

@@ -1,6 +1,7 @@
 import { Transform } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
+import { finished, pipeline } from 'node:stream/promises'
 import { expect, test } from 'vitest'
+import { openRows } from '../../src/columnar/reframe.ts'
 import { DeliveryError } from '../../src/core/errors.ts'
 import { batchReadable, sinkWritable, streamContext, streamUnit } from '../../src/core/streams.ts'
 import { memorySink } from '../../src/sinks/memory.ts'
@@ -149,4 +150,56 @@ test('a file that is missing fails the pipeline', async () => {
     sinkWritable(unit, opened),
   )
   await expect(done).rejects.toMatchObject({ code: 'file_missing', message: expect.stringContaining('a.parquet') })
+})
+
+test.each([0, 1])(
+  'destroyed, the reading ends at once, also where the access to a file hangs, with %i lanes',
+  async lanes => {
+    const unit = streamUnit({ files })
+    const asked = Promise.withResolvers<AbortSignal>()
+    const readable = batchReadable(
+      unit,
+      session(async () => {}),
+      (_, signal) => {
+        asked.resolve(signal)
+        return new Promise(() => {})
+      },
+      { lanes },
+    )
+    const error = new Error('the host goes')
+    const ended = finished(readable)
+    readable.resume()
+    const signal = await asked.promise
+    readable.destroy(error)
+    await expect(ended).rejects.toBe(error)
+    expect(signal.aborted).toBe(true)
+  },
+)
+
+test('a sink may have batches cut apart, whatever their framing', async () => {
+  const unit = streamUnit({ files: files.slice(0, 1) })
+  const context = streamContext({ schema: numbers })
+  const encoding = { kind: 'kafka-batch', partitions: 1, timestamp: 'now', headers: {}, compression: 'none' } as const
+  const ids: number[] = []
+  const cutting = session(
+    async batch => {
+      const groups = [[0, 2], [batch.rows - 1]]
+      const parts = await context.reframe(batch, groups)
+      for (const part of parts) {
+        const rows = await openRows({ ...part, encoding }, [...Array(part.rows).keys()])
+        ids.push(...rows.map(({ payload }) => JSON.parse(Buffer.from(payload).toString()).id))
+      }
+    },
+    { encoding, limits: { batchRows: 20_000, inFlight: 1 } },
+  )
+  const readable = batchReadable(unit, cutting, async () => countingAccess(file))
+  await pipeline(readable, sinkWritable(unit, cutting))
+  expect(ids).toEqual([0, 2, 19_999, 20_000, 20_002, 39_999])
+})
+
+test('what did not come out of batchReadable cannot be cut apart', async () => {
+  const foreign = { unit: 'stream', name: 'foreign', rows: 1 } as MessageBatch
+  await expect(streamContext({ schema: numbers }).reframe(foreign, [[0]])).rejects.toThrow(
+    'only batches of batchReadable',
+  )
 })
