@@ -5,7 +5,7 @@ export type Checksum = (bytes: Uint8Array) => number
 
 /**
  * CRC-32C by the processor's own instruction, from the package that comes with `@platformatic/kafka` where there are binaries of
- * it; else that package's WebAssembly. Not its `crc32c` in either case: that copies the bytes first, a megabyte a batch.
+ * it; else that client's own, in WebAssembly. The client would use the same binaries, but copies the bytes first, a megabyte a batch.
  */
 export function loadChecksum({ crc32c }: Kafka): Checksum {
   try {
