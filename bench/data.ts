@@ -3,9 +3,10 @@
  * every machine, since what looks random is a hash of the row's number.
  */
 import { createHash } from 'node:crypto'
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { DuckDBInstance } from '@duckdb/node-api'
 import { demoWarehouse, FLIGHTS, TRANSFERS, TRANSFERS_RELATION, transfersSql } from '../src/cli/demo/warehouse.ts'
 import { duckdbSource } from '../src/sources/duckdb.ts'
 import type { Source, StagedFile, TableSchema } from '../src/sources/source.ts'
@@ -26,8 +27,13 @@ const FILE_BYTES = 32 << 20
 /** Everything there is. */
 const WINDOW = { start: '2000-01-01T00:00:00Z', end: '2100-01-01T00:00:00Z' } as const
 
+/** The transfers many times over: a view, so that a table of 20 million rows needs neither minutes nor gigabytes before it is staged. */
+export const MANY_TRANSFERS = 'many transfers'
+const MANY_TRANSFERS_RELATION = 'many_transfers'
+
 const TABLES = {
   [TRANSFERS]: { relation: TRANSFERS_RELATION, partitionKeys: ['block_timestamp'] },
+  [MANY_TRANSFERS]: { relation: MANY_TRANSFERS_RELATION, partitionKeys: ['block_timestamp'] },
   [FLIGHTS]: { relation: FLIGHTS, partitionKeys: ['date'] },
 } as const
 
@@ -35,6 +41,20 @@ const TABLES = {
 export async function warehouse(rows: number): Promise<string> {
   const path = join(CACHE, `warehouse-${rows}-${fingerprint(transfersSql(rows))}.duckdb`)
   await demoWarehouse(path, rows)
+  return path
+}
+
+/** A copy of that file, in which `MANY_TRANSFERS` has `times` as many rows. */
+export async function warehouseOfMany(rows: number, times: number): Promise<string> {
+  const path = join(CACHE, `warehouse-${rows}-times-${times}.duckdb`)
+  await copyFile(await warehouse(rows), path)
+  const instance = await DuckDBInstance.create(path)
+  const connection = await instance.connect()
+  // not a cross join, one side of which would be held in memory
+  const all = Array.from({ length: times }, () => `SELECT * FROM ${TRANSFERS_RELATION}`).join(' UNION ALL ')
+  await connection.run(`CREATE VIEW ${MANY_TRANSFERS_RELATION} AS ${all}`)
+  connection.closeSync()
+  instance.closeSync()
   return path
 }
 
