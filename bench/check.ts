@@ -16,7 +16,7 @@ import type { RatioName } from './parts/part.ts'
 const BASELINE = new URL('results/baseline.json', import.meta.url)
 const FEWEST_ROUNDS = 5
 const ROWS = 1_000_000
-/** Medians of five rounds of an unchanged engine differ by up to a tenth between quiet and busy hours of a shared machine. */
+/** Less than this is noise where other work comes and goes; where there is much of it, so is more. */
 const TOLERANCE = 0.2
 
 interface Comparison {
@@ -28,7 +28,12 @@ interface Comparison {
 const { values } = parseArgs({
   options: { rounds: { type: 'string', default: `${FEWEST_ROUNDS}` }, update: { type: 'boolean', default: false } },
 })
-const baseline: Partial<Record<RatioName, number>> = JSON.parse(await readFile(BASELINE, 'utf8').catch(() => '{}'))
+const known = await readFile(BASELINE, 'utf8').catch(() => undefined)
+if (known === undefined && !values.update) {
+  console.error(`there is no ${BASELINE.pathname}: make it with --update, on a machine that does nothing else`)
+  process.exit(2)
+}
+const baseline: Partial<Record<RatioName, number>> = JSON.parse(known ?? '{}')
 const measured = await measure(Math.max(FEWEST_ROUNDS, Number(values.rounds)))
 if (values.update) {
   const medians = Object.fromEntries(measured.map(([ratio, { median }]) => [ratio, Number(median.toFixed(3))]))
