@@ -12,12 +12,12 @@ export class KernelMemory {
 
   /** A view; good until anything is allocated. */
   bytes(address: number, length: number): Uint8Array<ArrayBuffer> {
-    return new Uint8Array(this.#kernel.memory.buffer, address, length)
+    return new Uint8Array(this.#buffer(), address, length)
   }
 
   /** A copy. */
   uint32s(address: number, count: number): Uint32Array<ArrayBuffer> {
-    return new Uint32Array(this.#kernel.memory.buffer, address, count).slice()
+    return new Uint32Array(this.#buffer(), address, count).slice()
   }
 
   get(address: number): number {
@@ -61,9 +61,13 @@ export class KernelMemory {
     this.#kernel.exports.free(address)
   }
 
-  #fields(): DataView {
-    const { buffer } = this.#kernel.memory
-    if (this.#view.buffer !== buffer) this.#view = new DataView(buffer)
+  #buffer(): ArrayBuffer {
+    return this.#fields().buffer
+  }
+
+  #fields(): DataView<ArrayBuffer> {
+    // growth detaches the buffer that there was; asking the memory for its buffer takes longer than asking that
+    if (this.#view.buffer.byteLength === 0) this.#view = new DataView(this.#kernel.memory.buffer)
     return this.#view
   }
 }

@@ -12,6 +12,9 @@ import { headersOf } from './record-batch.ts'
 import type { SpanStart } from './row-tally.ts'
 import { sealBatch } from './sealed-batch.ts'
 
+/** Of all slots of an encoder together. */
+const MOST_KEPT_BYTES = 16 * 1024 * 1024
+
 /** How many slots the encoding needs; the last one is for rows that have no time for Kafka. */
 export function slotsFor({ key, partitions }: KafkaEncoding): number {
   return (key === undefined ? 1 : partitions) + 1
@@ -29,6 +32,8 @@ export class RecordBatches implements SlotBatches {
   readonly #table: SlotTable
   readonly #slots: readonly Slot[]
   readonly #refusedSlot: Slot
+  /** Whether a slot that was cut keeps its memory for the next batch. Many slots are to cost just what they hold. */
+  readonly #keepsMemory: boolean
   #sticky = -1
   #span: SpanStart = { chunk: 0, row: 0 }
   #spanBytes = 0
@@ -46,6 +51,7 @@ export class RecordBatches implements SlotBatches {
     this.#table = table
     this.#slots = table.slots.slice(0, -1)
     this.#refusedSlot = table.slots.at(-1)!
+    this.#keepsMemory = this.#slots.length * plan.batchBytes <= MOST_KEPT_BYTES
     const headers = headersOf(encoding.headers)
     table.set(layout.ENCODER_HEADERS, table.memory.place(headers))
     table.set(layout.ENCODER_HEADERS_BYTES, headers.length)
@@ -131,9 +137,8 @@ export class RecordBatches implements SlotBatches {
     slot.finishRecords()
     const finished = { ...slot.describe(rows), partition, bytes: slot.payload(slot.length) }
     this.#filled.push(sealBatch(finished, this.#encoding, this.#allocate))
-    // many partitions are to cost what they hold, and not what each of them once held
-    if (this.#isKeyed) slot.free()
-    else slot.drop(rows)
+    if (this.#keepsMemory) slot.drop(rows)
+    else slot.free()
   }
 
   #cutRefused(): void {

@@ -16,6 +16,7 @@ import { writeDecimal128 } from './decimal'
 import { writeF64 } from './double'
 import { writeF32 } from './float'
 import { writeI32, writeI64, writeU32, writeU64 } from './integer'
+import { copyBlocks } from './memory'
 import { writeJsonString, writeText } from './string'
 import { writeDate, writeTime, writeTimestamp } from './time'
 
@@ -209,7 +210,7 @@ function writeBinary(src: usize, length: u32, dst: usize, room: usize, isJson: b
 
 function copyText(src: usize, length: u32, dst: usize, room: usize): usize {
   if (<u64>dst + <u64>length > <u64>room) return 0
-  memory.copy(dst, src, length)
+  copyBlocks(dst, src, length)
   return dst + length
 }
 

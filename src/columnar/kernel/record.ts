@@ -8,7 +8,7 @@ import {
   SLOT_MAX_TIMESTAMP, SLOT_RECORD_BYTES, SLOT_ROWS,
 } from '../kernel-layout'
 import { floorDivide, hasText, isNull, writePlain } from './column'
-import { allocate, free } from './memory'
+import { allocate, copyBlocks, free } from './memory'
 import { murmur2 } from './murmur2'
 import { writeObject } from './object'
 import { payload } from './payload'
@@ -119,15 +119,14 @@ function writeKey(encoder: usize, dst: usize): usize {
     return dst + 1
   }
   dst = writeVarint(<u64>keyBytes << 1, dst)
-  memory.copy(dst, load<usize>(encoder, ENCODER_KEY), keyBytes)
+  copyBlocks(dst, load<usize>(encoder, ENCODER_KEY), keyBytes)
   return dst + keyBytes
 }
 
 @inline
 function writeHeaders(encoder: usize, dst: usize): usize {
   const length = load<u32>(encoder, ENCODER_HEADERS_BYTES)
-  if (length == 1) store<u8>(dst, 0)
-  else memory.copy(dst, load<usize>(encoder, ENCODER_HEADERS), length)
+  copyBlocks(dst, load<usize>(encoder, ENCODER_HEADERS), length)
   return dst + length
 }
 

@@ -11,6 +11,7 @@ import {
 import { xxh64 } from './checksum'
 import { hasText, writePlain } from './column'
 import { writeU32 } from './integer'
+import { copyBlocks } from './memory'
 import { writeObject } from './object'
 import { payload, payloadEnd, payloadStart } from './payload'
 import { noteTimestamp, readTimestamp, slotOfRow, writeRecord } from './record'
@@ -113,7 +114,7 @@ function keepId(encoder: usize, text: usize, rows: u32, number: u32): void {
   while (load<u32>(text, TEXT_LENGTH) + prefix + TEXT_RESERVE > load<u32>(text, TEXT_CAPACITY)) growText(text)
   const bytes = load<usize>(text, TEXT_BYTES)
   const at = bytes + load<u32>(text, TEXT_LENGTH)
-  memory.copy(at, load<usize>(encoder, ENCODER_ID_PREFIX), prefix)
+  copyBlocks(at, load<usize>(encoder, ENCODER_ID_PREFIX), prefix)
   endText(text, rows, <u32>(writeU32(number, at + prefix) - bytes), false)
 }
 
