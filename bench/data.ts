@@ -38,7 +38,7 @@ const TABLES = {
 } as const
 
 /** A DuckDB file with `rows` transfers, and the flights where the package with them is installed. */
-export async function warehouse(rows: number): Promise<string> {
+async function warehouse(rows: number): Promise<string> {
   const path = join(CACHE, `warehouse-${rows}-${fingerprint(transfersSql(rows))}.duckdb`)
   await demoWarehouse(path, rows)
   return path
