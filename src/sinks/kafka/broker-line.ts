@@ -1,36 +1,47 @@
-import type { Broker, Connection, ConnectionPool } from '@platformatic/kafka'
+import type { Broker, ConnectionPool } from '@platformatic/kafka'
+import type { Kafka } from './client.ts'
 import type { Produce, ProduceAnswer, ProduceRequest } from './produce.ts'
+import { Wire } from './wire.ts'
 
 /** As in Kafka's own clients. A broker takes up one request of a connection at a time: more would only wait there, and time out. */
 const IN_FLIGHT = 5
+
+export interface BrokerLineOptions {
+  readonly kafka: Kafka
+  readonly pool: ConnectionPool
+  readonly broker: Broker
+  readonly produce: Produce
+  /** How long an answer may take. */
+  readonly answerMs: number
+}
 
 /**
  * The way to one broker: a connection, and whose turn it is to send over it. While the broker throttles, one request at a time is
  * in flight, and none before the time that it asked for has passed (KIP-219): it reads none earlier, and what waits there times out.
  */
 export class BrokerLine {
-  readonly #pool: ConnectionPool
-  readonly #broker: Broker
-  readonly #produce: Produce
+  readonly #options: BrokerLineOptions
   readonly #waiting: (() => void)[] = []
-  #connection: Connection | undefined
+  #wire: Wire | undefined
   #taken = 0
   #throttled = false
   #throttledUntil = 0
   #timer: NodeJS.Timeout | undefined
 
-  constructor(pool: ConnectionPool, broker: Broker, produce: Produce) {
-    this.#pool = pool
-    this.#broker = broker
-    this.#produce = produce
+  constructor(options: BrokerLineOptions) {
+    this.#options = options
   }
 
   get isOpen(): boolean {
-    return this.#connection?.isConnected() ?? false
+    return this.#wire?.connection.isConnected() ?? false
   }
 
   async open(): Promise<void> {
-    if (!this.isOpen) this.#connection = await this.#pool.get(this.#broker)
+    if (this.isOpen) return
+    const { kafka, pool, broker, answerMs } = this.#options
+    const connection = await pool.get(broker)
+    // others may have opened it meanwhile
+    if (this.#wire?.connection !== connection) this.#wire = new Wire(kafka, connection, answerMs)
   }
 
   /** Resolves when the caller may send; then it must, or `pass`. First come, first served. */
@@ -46,10 +57,10 @@ export class BrokerLine {
     this.#next()
   }
 
-  /** What the request holds is read before this returns. Rejects where there is no answer. With acks 0 the answer is undefined. */
+  /** Rejects where there is no answer, and nothing of the request is sent any more. With acks 0 the answer is undefined. */
   async send(request: ProduceRequest): Promise<ProduceAnswer | undefined> {
     try {
-      const answer = await this.#ask(request)
+      const answer = await this.#options.produce(this.#wire!, request)
       if (answer) this.#heed(answer.throttleMs)
       return answer
     } finally {
@@ -59,17 +70,7 @@ export class BrokerLine {
 
   close(): void {
     clearTimeout(this.#timer)
-    this.#connection?.socket.destroy()
-  }
-
-  /** Not the API's own promise, which would lose where an error came from. */
-  #ask(request: ProduceRequest): Promise<ProduceAnswer | undefined> {
-    return new Promise((resolve, reject) => {
-      this.#produce(this.#connection!, request, (error, answer) => {
-        if (error) reject(error)
-        else resolve(request.acks === 0 ? undefined : answer)
-      })
-    })
+    this.#wire?.connection.socket.destroy()
   }
 
   #heed(throttleMs: number): void {

@@ -3,7 +3,7 @@ import { DeliveryError } from '../../core/errors.ts'
 import { BrokerLine } from './broker-line.ts'
 import { closeClient, connectionOptions, guardConnections, type Kafka, makeClient } from './client.ts'
 import type { KafkaSettings } from './options.ts'
-import { type Produce, produceApi } from './produce.ts'
+import { type Produce, produceVersion, producing } from './produce.ts'
 import { nameOf } from './topic.ts'
 
 /** Who produces, in one partition. */
@@ -20,7 +20,7 @@ export class Cluster {
   readonly #kafka: Kafka
   readonly #settings: KafkaSettings
   readonly #client: Producer
-  /** Not the client's own connections: their requests would wait for each other. */
+  /** Not the client's own connections, over which it asks questions: an answer would wait for the batches ahead of it. */
   readonly #pool: ConnectionPool
   #produce: Produce | undefined
   /** By `host:port`. */
@@ -40,11 +40,12 @@ export class Cluster {
   /** One attempt. */
   async connect(): Promise<void> {
     const offered = (await this.#client.listApis()).find(({ name }) => name === 'Produce')
-    this.#produce = offered && produceApi(this.#kafka, offered)
-    if (!this.#produce) {
+    const version = offered && produceVersion(offered)
+    if (version === undefined) {
       const reason = 'its brokers speak no version of Kafka from 1.0 on'
       throw new DeliveryError(`${nameOf(this.#settings)}: ${reason}`, { code: 'destination_misconfigured' })
     }
+    this.#produce = producing(this.#kafka, version, this.#settings.clientId)
     await this.refresh()
   }
 
@@ -63,9 +64,8 @@ export class Cluster {
     const leader = this.#leaders[partition]
     if (!leader) throw new Error(`partition ${partition} has no leader`)
     const address = `${leader.host}:${leader.port}`
-    const known = this.#lines.get(address)
-    const line = known ?? new BrokerLine(this.#pool, leader, this.#produce!)
-    if (!known) this.#lines.set(address, line)
+    const line = this.#lines.get(address) ?? this.#newLine(leader)
+    this.#lines.set(address, line)
     await line.open()
     return line
   }
@@ -86,6 +86,11 @@ export class Cluster {
   async close(): Promise<void> {
     for (const line of this.#lines.values()) line.close()
     await Promise.all([this.#pool.close(), closeClient(this.#client)])
+  }
+
+  #newLine(broker: Broker): BrokerLine {
+    const answerMs = connectionOptions(this.#settings).requestTimeout!
+    return new BrokerLine({ kafka: this.#kafka, pool: this.#pool, broker, produce: this.#produce!, answerMs })
   }
 
   async #readLeaders(): Promise<void> {

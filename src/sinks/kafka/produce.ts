@@ -1,15 +1,16 @@
-/** The Produce request, with one record batch that is ready as it is: `@platformatic/kafka`'s own takes an object a record. */
-import type { API, Reader, Writer } from '@platformatic/kafka'
+/** The Produce request, around one record batch that is ready as it is: `@platformatic/kafka`'s own takes an object a record. */
+import type { Reader, Writer } from '@platformatic/kafka'
 import type { Kafka } from './client.ts'
+import type { Wire } from './wire.ts'
 
 export interface ProduceRequest {
   readonly topic: string
   readonly partition: number
-  /** One of `ProduceAcks`; with 0 there is no answer. */
+  /** -1: of all replicas in sync; 1: of the leader; 0: none. */
   readonly acks: number
   /** How long the leader may wait for its replicas. */
   readonly timeoutMs: number
-  /** Read before `Connection.send` returns: the client copies a request once, into the buffer that goes to the socket. */
+  /** Sent as it is, without a copy: it must stay so until the answer. */
   readonly recordBatch: Uint8Array
 }
 
@@ -28,7 +29,8 @@ export interface PartitionAnswer {
   readonly records: readonly number[]
 }
 
-export type Produce = API<[ProduceRequest], ProduceAnswer>
+/** Undefined where no answer was asked for. */
+export type Produce = (wire: Wire, request: ProduceRequest) => Promise<ProduceAnswer | undefined>
 
 const API_KEY = 0
 /** From 7 on zstd, from 8 on the culprits of a refusal, from 9 on compact; what came later is for transactions and topic ids. */
@@ -36,47 +38,49 @@ const VERSIONS = { least: 5, most: 9 }
 const COMPACT_FROM = 9
 const RECORD_ERRORS_FROM = 8
 
-/** In the latest version that both sides know; undefined where there is none. Source: Kafka's protocol guide, "Produce API". */
-export function produceApi(kafka: Kafka, offered: { minVersion: number; maxVersion: number }): Produce | undefined {
-  const version = Math.min(VERSIONS.most, offered.maxVersion)
-  if (version < Math.max(VERSIONS.least, offered.minVersion)) return undefined
-  const compact = version >= COMPACT_FROM
-  return kafka.createAPI<[ProduceRequest], ProduceAnswer>(
-    API_KEY,
-    version,
-    request => writeRequest(kafka.Writer.create(), request, compact),
-    (_correlationId, _apiKey, _apiVersion, reader) => readAnswer(reader, version, compact),
-    compact,
-    compact,
-  )
+export interface VersionRange {
+  readonly minVersion: number
+  readonly maxVersion: number
 }
 
-function writeRequest(
-  writer: Writer,
-  { topic, partition, acks, timeoutMs, recordBatch }: ProduceRequest,
-  compact: boolean,
-): Writer {
-  writer
-    .appendString(null, compact) // transactional id
-    .appendInt16(acks)
-    .appendInt32(timeoutMs)
-    .appendArray(
-      [topic],
-      (topics, name) =>
-        topics
-          .appendString(name, compact)
-          .appendArray(
-            [partition],
-            (partitions, index) => partitions.appendInt32(index).appendBytes(asBuffer(recordBatch), compact),
-            compact,
-            compact,
-          ),
-      compact,
-      compact,
-    )
-  if (compact) writer.appendTaggedFields()
-  if (acks === 0) writer.context['noResponse'] = true
-  return writer
+/** The latest version that both sides know; undefined where there is none. */
+export function produceVersion({ minVersion, maxVersion }: VersionRange): number | undefined {
+  const version = Math.min(VERSIONS.most, maxVersion)
+  return version < Math.max(VERSIONS.least, minVersion) ? undefined : version
+}
+
+/** Source: Kafka's protocol guide, "Protocol Request Headers" and "Produce API". */
+export function producing(kafka: Kafka, version: number, clientId: string): Produce {
+  const compact = version >= COMPACT_FROM
+  const tags = compact ? 1 : 0
+
+  function headOf(id: number, { topic, partition, acks, timeoutMs, recordBatch }: ProduceRequest): Buffer {
+    const one = (writer: Writer): Writer => (compact ? writer.appendUnsignedVarInt(2) : writer.appendInt32(1))
+    const writer = kafka.Writer.create()
+    writer.appendInt16(API_KEY).appendInt16(version).appendInt32(id).appendString(clientId, false)
+    if (compact) writer.appendTaggedFields()
+    writer.appendString(null, compact) // transactional id
+    writer.appendInt16(acks).appendInt32(timeoutMs)
+    one(writer).appendString(topic, compact)
+    one(writer).appendInt32(partition)
+    const { length } = recordBatch
+    if (compact) writer.appendUnsignedVarInt(length + 1)
+    else writer.appendInt32(length)
+    // behind the batch come the tags of the partition, the topic and the request
+    return writer.appendInt32(writer.length + length + 3 * tags, false).buffer
+  }
+
+  const tail = Buffer.alloc(3 * tags)
+
+  return async (wire, request) => {
+    const id = wire.nextId()
+    const parts = [headOf(id, request), request.recordBatch, tail]
+    const answer = await wire.ask(id, parts, request.acks !== 0)
+    if (answer === undefined) return undefined
+    const reader = kafka.Reader.from(answer)
+    if (compact) reader.readTaggedFields()
+    return readAnswer(reader, version, compact)
+  }
 }
 
 /** Of the one partition that the request named. */
@@ -111,8 +115,4 @@ function readPartition(reader: Reader, version: number, compact: boolean): Parti
   )
   reader.readNullableString(compact) // likewise
   return { errorCode, offset, records }
-}
-
-function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
 }

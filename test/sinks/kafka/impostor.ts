@@ -1,8 +1,9 @@
 /** Produces under a producer id that is somebody else's. */
 import * as kafka from '@platformatic/kafka'
 import { loadChecksum } from '../../../src/sinks/kafka/crc32c.ts'
-import { type ProduceAnswer, produceApi } from '../../../src/sinks/kafka/produce.ts'
+import { type ProduceAnswer, producing } from '../../../src/sinks/kafka/produce.ts'
 import { stampBatch } from '../../../src/sinks/kafka/stamp.ts'
+import { Wire } from '../../../src/sinks/kafka/wire.ts'
 
 export interface Impersonation {
   /** `host:port` of the partition's leader. */
@@ -22,7 +23,7 @@ export async function produceAs(parts: Impersonation): Promise<ProduceAnswer> {
   try {
     stampBatch(recordBatch, { ...stamp, timestamp: Date.now() }, loadChecksum(kafka))
     const request = { topic, partition: 0, acks: -1, timeoutMs: 10_000, recordBatch }
-    return await produceApi(kafka, { minVersion: 9, maxVersion: 9 })!.async(connection, request)
+    return (await producing(kafka, 9, 'impostor')(new Wire(kafka, connection, 10_000), request))!
   } finally {
     await connection.close()
   }

@@ -2,8 +2,9 @@ import * as kafka from '@platformatic/kafka'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { RecordBatchWriter } from '../../../src/columnar/record-batch.ts'
 import { loadChecksum } from '../../../src/sinks/kafka/crc32c.ts'
-import { type ProduceAnswer, produceApi } from '../../../src/sinks/kafka/produce.ts'
+import { type ProduceAnswer, produceVersion, producing } from '../../../src/sinks/kafka/produce.ts'
 import { stampBatch } from '../../../src/sinks/kafka/stamp.ts'
+import { Wire } from '../../../src/sinks/kafka/wire.ts'
 import { describeWith } from '../../servers/need.ts'
 import { topicsOf } from './topics.ts'
 
@@ -23,7 +24,7 @@ describe('the version', () => {
     [0, 4, undefined],
     [10, 13, undefined],
   ])('for a broker that offers %i to %i is %s', (minVersion, maxVersion, version) => {
-    expect(produceApi(kafka, { minVersion, maxVersion })?.version).toBe(version)
+    expect(produceVersion({ minVersion, maxVersion })).toBe(version)
   })
 })
 
@@ -58,9 +59,10 @@ await describeWith('kafka', 'produce requests', ({ brokers }) => {
     const connection = new kafka.Connection('millrace-tests')
     await connection.connect(host, Number(port))
     onTestFinished(() => connection.close())
-    const api = produceApi(kafka, { minVersion: version, maxVersion: version })!
+    const produce = producing(kafka, version, 'millrace-tests')
     stampBatch(bytes, { ...NO_PRODUCER, timestamp: Date.now() }, loadChecksum(kafka))
-    return api.async(connection, { topic, partition: 0, acks, timeoutMs: 5_000, recordBatch: bytes })
+    const request = { topic, partition: 0, acks, timeoutMs: 5_000, recordBatch: bytes }
+    return (await produce(new Wire(kafka, connection, 5_000), request))!
   }
 
   test.each([5, 6, 7, 8, 9])('of version %i are understood, and so are their answers', async version => {
