@@ -141,6 +141,11 @@ test.each<[string, readonly number[], number, Partial<SchemaElement>?]>([
     1,
   ],
   [
+    'has a page whose values cannot be decoded',
+    [...page(DICTIONARY_PAGE, { 7: { 1: 1, 2: PLAIN } }, integers(1)), ...dataPage(1, [1, 3, 1], 8)],
+    1,
+  ],
+  [
     'has a flat column with repeated values',
     page(DATA_PAGE_V2, { 8: { 1: 2, 2: 0, 3: 1, 4: PLAIN, 5: 0, 6: 0 } }, integers(1, 2)),
     2,
