@@ -93,6 +93,27 @@ describe('a set', () => {
     expect(found(set, values)).toEqual(values.map((_, i) => i < 500))
   })
 
+  test.each([
+    ['abcd-xyz', 'abcd-xyy'],
+    ['abcdx', 'abcdy'],
+    ['abcdex', 'abcdey'],
+    ['abcdefx', 'abcdefy'],
+    ['abcd', 'abcd\0'],
+    ['', '\0'],
+  ])('tells %j from %j where their hashes are equal', (value, other) => {
+    const { shared } = setOf([Buffer.from(value)], 0, SEED)
+    const sought = Buffer.from(other)
+    const view = new DataView(sought.buffer, sought.byteOffset, sought.length)
+    // the value where the other one would be, under the other one's hash
+    const slots = new Uint32Array(new SharedArrayBuffer(shared.slots.byteLength))
+    const hash = xxHash32(view, 0, sought.length, SEED)
+    slots.set([hash, shared.least], 2 * (hash & (slots.length / 2 - 1)))
+    const set = new ByteSet({ ...shared, slots: slots.buffer as SharedArrayBuffer })
+    expect([...set.keys()].map(String)).toEqual([[...Buffer.from(value)].join()])
+    expect(set.has(view, 0, sought.length)).toBe(false)
+    expect(found(set, [sought])).toEqual([false])
+  })
+
   test('refuses values that were made to have one hash', () => {
     expect(() => setOf(alike(20_000), 0, SEED)).toThrow(
       'the filter has values that were made to be slow to look up: filter by others',

@@ -147,6 +147,7 @@ describe('a filter', () => {
     expect(await isPruned(filter(integer, ...even), part(integer, '9998', '10000'))).toBe(false)
     expect(await isPruned(filter(integer, ...even), part(integer, '9999', '10000'))).toBe(true)
     expect(await isPruned(filter(integer, ...even), part(integer, '-3', '-1'))).toBe(true)
+    expect(await isPruned(filter(integer, ...even), part(integer, '-3', '0'))).toBe(false)
     // a shorter one is searched
     expect(await isPruned(filter(integer, ...even), part(integer, '7', '7'))).toBe(false)
     expect(await isPruned(filter(integer, ...even.slice(0, 4_000)), part(integer, '7', '7'))).toBe(true)

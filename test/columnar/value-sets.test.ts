@@ -77,14 +77,16 @@ test('one whose builder leaves is built by the next that is still there', async 
 test('what a builder brings that has left is not taken', async () => {
   const sets = new ValueSets()
   const owner = {}
-  const values = Promise.withResolvers<readonly string[]>()
-  async function* late(): AsyncGenerator<readonly string[]> {
-    yield await values.promise
+  const [old, fresh] = [Promise.withResolvers<string>(), Promise.withResolvers<string>()]
+  async function* later(value: Promise<string>): AsyncGenerator<readonly string[]> {
+    yield [await value]
   }
-  const first = heldSet(named('a'), holder(sets, owner), late)
+  const first = heldSet(named('a'), holder(sets, owner), () => later(old.promise))
   sets.leave(owner)
-  const second = heldSet(named('a'), holder(sets, {}), () => [['new']])
-  values.resolve(['old'])
+  const second = heldSet(named('a'), holder(sets, {}), () => later(fresh.promise))
+  const third = heldSet(named('a'), holder(sets, {}), () => [['other']])
+  old.resolve('old')
   await first
-  expect(textsOf(await second)).toEqual(['new'])
+  fresh.resolve('new')
+  expect((await Promise.all([second, third])).map(textsOf)).toEqual([['new'], ['new']])
 })
