@@ -9,8 +9,8 @@
  *   the five that the broker remembers could no longer be told from something new.
  * - A batch keeps its sequence number until it is settled. What fails is sent again in order, after everything in flight was
  *   answered, and one batch at a time until one is taken.
- * - The first batch of an epoch goes alone: a broker that knows nothing of the producer takes any number, so that a second batch
- *   could slip in before a first that failed.
+ * - The first batch of an epoch goes alone, and the first after a time without any, in which a broker may have forgotten the
+ *   producer (`producer.id.expiration.ms`): it then takes any number, so that a second batch could slip in before a first that failed.
  * - "Out of order" behind a batch that failed says only that. At the head it says that the broker lost track, or that an earlier
  *   attempt was taken whose answer got lost, and that the broker remembers only what came later (a snapshot holds a producer's
  *   last batch alone): if a batch behind it that was sent before turns out to be there, so is the one at the head, provided that
@@ -241,7 +241,7 @@ export class PartitionQueue<Batch extends { readonly rows: number }> {
       if (end > this.#end) this.#end = end
     }
     if (this.#inFlight > 0) return
-    if (this.#draining) this.#alone = true
+    if (this.#draining || this.#entries.length === 0) this.#alone = true
     this.#draining = false
     const [head] = this.#entries
     if (head?.state === 'gap' || (head?.doubtful && !this.#mayBeProven())) this.#epochDue = true

@@ -43,6 +43,16 @@ describe('what may be sent', () => {
     expect(namesOf(send(queue))).toEqual(['g'])
   })
 
+  test('the first after a time without any goes alone again: the broker may have forgotten the producer meanwhile', () => {
+    const { queue, sent } = pipelining('b', 'c')
+    for (const entry of sent) queue.taken(entry, -1n)
+    for (const name of ['d', 'e', 'f']) queue.add({ name, rows: 10 })
+    const next = send(queue)
+    expect(namesOf(next)).toEqual(['d'])
+    queue.taken(next[0]!, -1n)
+    expect(namesOf(send(queue))).toEqual(['e', 'f'])
+  })
+
   test('what is taken behind one that is not does not make room: the broker remembers five', () => {
     const { queue, sent } = pipelining('b', 'c', 'd', 'e', 'f', 'g')
     for (const entry of sent.slice(1)) queue.taken(entry, -1n)
