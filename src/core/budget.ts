@@ -16,7 +16,7 @@ export interface Credit {
   take(bytes: number, reserve: boolean): boolean
   /** What was taken turns out to be more, or less, or is there no more. */
   correct(bytes: number): void
-  /** Gives back all. Idempotent. */
+  /** Gives back all. Idempotent; what is corrected later no longer counts, since a write may end after its unit. */
   close(): void
 }
 
@@ -56,7 +56,9 @@ export class MemoryBudget {
 
   #credit(share: { held: number }, wake: () => void): Credit {
     let own = 0
+    let closed = false
     const add = (bytes: number): void => {
+      if (closed) return
       own += bytes
       share.held += bytes
       this.#held += bytes
@@ -74,6 +76,7 @@ export class MemoryBudget {
       close: () => {
         this.#waiting.delete(wake)
         add(-own)
+        closed = true
       },
     }
   }

@@ -95,5 +95,6 @@ test('what a unit took comes back when it ends, once, also where less was left o
   second.take(7, false)
   first.close()
   first.close()
+  first.correct(-15) // a write that ended after its unit
   expect(budget.held).toBe(7)
 })
