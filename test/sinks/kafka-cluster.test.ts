@@ -144,6 +144,26 @@ await describeWithKafkaJars('a Kafka session in a cluster of three brokers', jar
     await expectExactly(topic, written)
   })
 
+  test('a write that is given up takes no other with it', async () => {
+    const topic = await createTopic(1)
+    const session = await open(topic, { deadlineMs: 6_000 })
+    const { written, framed } = rowsFor(session, 8)
+    const controller = new AbortController()
+    doors.judge = ({ number }) => {
+      if (number !== 3) return 'pass'
+      controller.abort(new Error('given up'))
+      return 'drop'
+    }
+    const writes = framed.map(({ batch }, index) => session.write(batch, index === 3 ? controller.signal : NEVER))
+    const outcomes = await Promise.allSettled(writes)
+    await session.close()
+    expect(outcomes.map(({ status }) => status)).toEqual(
+      framed.map((_, index) => (index === 3 ? 'rejected' : 'fulfilled')),
+    )
+    const rows = written.get(0)!
+    await expectExactly(topic, new Map([[0, [...rows.slice(0, 30), ...rows.slice(40)]]]))
+  })
+
   test('another that uses up its sequence numbers costs no row: a new epoch begins', async () => {
     const topic = await createTopic(1)
     const session = await open(topic)

@@ -1,3 +1,6 @@
+/** Not the default, an error whose stack is written down each time. */
+const OVER = 'over'
+
 /**
  * Settles as `work` does, unless `ms` pass or a parent aborts first: then it rejects at once with `late()` or the parent's
  * reason, whatever `work` goes on to do. The signal that `work` gets aborts when the waiting is over. Not
@@ -22,6 +25,6 @@ export async function within<T>(
   } finally {
     clearTimeout(timer)
     for (const { parent, abort } of listeners) parent.removeEventListener('abort', abort)
-    over.abort()
+    over.abort(OVER)
   }
 }

@@ -183,7 +183,7 @@ export class PartitionSender {
    */
   async #divide(entry: Entry<Piece>, { reason, records }: Answer & { kind: 'refused' }): Promise<void> {
     const { batch: piece } = entry
-    const culprits = new Set(piece.rows === 1 ? [0] : records)
+    const culprits = new Set(piece.rows === 1 ? [0] : records.filter(row => row < piece.rows))
     const rows = Array.from({ length: piece.rows }, (_, row) => row)
     const half = piece.rows >> 1
     const groups =
