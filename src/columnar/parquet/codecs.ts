@@ -42,11 +42,21 @@ function inKernel(name: 'parquetSnappy' | 'parquetLz4'): Codec {
   }
 }
 
-function native(decompress: (source: Uint8Array, options: { maxOutputLength: number }) => Uint8Array): Codec {
+function native(decompress: (source: Uint8Array, options: NativeOptions) => Uint8Array): Codec {
   return (source, { memory }, to, toEnd) => {
-    const found = decompress(source, { maxOutputLength: Math.max(1, toEnd - to) })
+    const bytes = toEnd - to
+    // by default its output comes in pieces of 16 KiB, which are put together
+    const found = decompress(source, { maxOutputLength: bytes, chunkSize: Math.max(MIN_CHUNK_BYTES, bytes) })
     if (found.length !== toEnd - to) return false
     memory.set(found, to)
     return true
   }
 }
+
+interface NativeOptions {
+  readonly maxOutputLength: number
+  readonly chunkSize: number
+}
+
+/** Node refuses less. */
+const MIN_CHUNK_BYTES = 64

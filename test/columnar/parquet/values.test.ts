@@ -147,3 +147,20 @@ test('values are moved apart by where NULLs are, for every size', () => {
     { numRuns: 200 },
   )
 })
+
+test('a string that would go on behind its page is damage, with its length in front and without', () => {
+  const page = [4, 0, 0, 0, 97, 98, 99, 100]
+  const { start, end } = place(page)
+  expect(exports.parquetViews(start, end, 1, output)).toBe(1)
+  expect(exports.parquetViews(start, end - 1, 1, output)).toBe(0)
+  expect(exports.parquetViews(start, start + 3, 1, output)).toBe(0)
+  expect(exports.parquetViews(start, end, 2, output)).toBe(0)
+  for (const [length, whole] of [
+    [4, 1],
+    [5, 0],
+    [-1, 0],
+  ] as const) {
+    new DataView(memory.buffer).setInt32(output + 12, length, true)
+    expect(exports.parquetLengthViews(start + 4, end, 1, output)).toBe(whole)
+  }
+})

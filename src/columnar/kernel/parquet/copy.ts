@@ -2,11 +2,8 @@
  * Copies of LZ4 and Snappy, 16 bytes a step: most are a few bytes long, and a step is cheaper than finding out how few.
  *
  * They write up to 15 bytes behind their end, and read as far behind what they copy. So whoever allocates memory for
- * decompressing leaves `SLACK` bytes behind each of its regions, input and output.
+ * decompressing leaves some behind each of its regions, input and output: `SLACK_BYTES` in `parquet/kernel-exports.ts`.
  */
-
-/** Bytes that must lie behind each region that is read or written in this folder. `SLACK_BYTES` in `parquet/layout.ts`. */
-export const SLACK: usize = 64
 
 /** Row d: 0, 1, ... d - 1, 0, 1, ...: which bytes of a pattern of d bytes come one after the other when it repeats. */
 // prettier-ignore
