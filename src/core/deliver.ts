@@ -362,7 +362,7 @@ class UnitDelivery {
 
   /** A write or a report ended, or a batch has been filling for too long, and is cut. */
   async #nextChange(): Promise<void> {
-    const lingers = this.#fillingRows > 0 && !this.#session.stableBatches
+    const lingers = this.#fillingRows > 0 && !this.#leaving && !this.#session.stableBatches
     const leftMs = this.#fillingSince + this.#lingerMs - performance.now()
     const timer = lingers ? setTimeout(() => this.#wake(), Math.max(0, leftMs)) : undefined
     await this.#woken()

@@ -203,6 +203,15 @@ describe('asked to stop, at any instant', () => {
     }
   })
 
+  test('to drain while the destination hangs, it waits, and does not look after rows that are not to be sent any more', async () => {
+    const destination = { hangs: { untilMs: 30_000 }, limits: { batchRows: 40, inFlight: 1, lingerMs: 1_000 } }
+    const delivery = simulate(1, { chunks: [400], spanRows: 50, destination })
+    delivery.answers = { report: 2, stop: 'drain' }
+    expect(await delivery.time.run(delivery.start(), 50_000)).toBe('stopped')
+    expect(delivery.time.now).toBeGreaterThanOrEqual(30_000)
+    expect(delivery.time.steps).toBeLessThan(8 * delivery.reports.length)
+  })
+
   test.each(worlds)('to cancel, it settles what is in flight and commits nothing more, %s', async (_, world) => {
     let aborts = 0
     for (let seed = 1; seed <= SEEDS; seed++) {
