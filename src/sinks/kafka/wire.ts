@@ -1,6 +1,8 @@
 import type { Connection } from '@platformatic/kafka'
 import type { Kafka } from './client.ts'
 
+/** Its own length, and the correlation id. */
+const LEAST_ANSWER_BYTES = 8
 /** An answer to one of our requests is a few hundred bytes. What says that it is longer is no Kafka, such as a TLS alert. */
 const MOST_ANSWER_BYTES = 2 ** 24
 
@@ -82,16 +84,16 @@ export class Wire {
 
   #onData(data: Buffer): void {
     this.#received = this.#received.length === 0 ? data : Buffer.concat([this.#received, data])
-    while (this.#received.length >= 8) {
+    while (this.#received.length >= LEAST_ANSWER_BYTES) {
       const received = this.#received
       const size = 4 + received.readInt32BE(0)
-      const isOther = size > MOST_ANSWER_BYTES
+      const isOther = size < LEAST_ANSWER_BYTES || size > MOST_ANSWER_BYTES
       if (!isOther && received.length < size) return
       this.#received = isOther ? Buffer.alloc(0) : received.subarray(size)
       const message = isOther ? received : received.subarray(0, size)
       const id = message.readInt32BE(4)
       if (isOther || id >= 0) this.#passOn(message)
-      else this.#settle(id, message.subarray(8))
+      else this.#settle(id, message.subarray(LEAST_ANSWER_BYTES))
     }
   }
 
