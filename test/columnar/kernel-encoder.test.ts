@@ -1,11 +1,11 @@
-import { DataType, makeData, Utf8 } from 'apache-arrow'
+import { DataType, makeData, Precision, Utf8 } from 'apache-arrow'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { EncoderPlan } from '../../src/columnar/encoder.ts'
 import { chooseKernel } from '../../src/columnar/kernel.ts'
 import type { Encoding, FilledBatch, KafkaEncoding } from '../../src/columnar/read-plan.ts'
 import { anyKind } from './arrow-column.ts'
-import { accumulate, LEAVES } from './arrow-leaf.ts'
+import { accumulate, type Kind, LEAVES } from './arrow-leaf.ts'
 import {
   batchOf,
   cutouts,
@@ -102,6 +102,26 @@ describe('the kernel makes the batches that the JavaScript encoder makes', () =>
       { numRuns: 25 },
     )
   })
+})
+
+test('a row of many values, each as long as its type has them, stays within its batch', () => {
+  const rows = 150
+  const longest = (kind: Kind): unknown[] =>
+    Array.from({ length: rows }, (_, row) =>
+      DataType.isDecimal(kind.type) ? -(10n ** 38n) + BigInt(row) : -Number.MAX_VALUE,
+    )
+  const kinds = LEAVES.filter(
+    ({ type }) =>
+      (DataType.isDecimal(type) && type.bitWidth === 128) ||
+      (DataType.isFloat(type) && type.precision === Precision.DOUBLE),
+  )
+  const wide = Array.from({ length: 60 }, (_, index) => kinds[index % kinds.length]!)
+  const batch = batchOf(
+    rows,
+    wide.map(kind => kind.build(longest(kind))),
+  )
+  for (let first = 0; first < 6; first++)
+    expectEqual({ ...UNLIMITED, ids: 'job' }, [() => spanOf(batch.slice(first, rows))])
 })
 
 describe('the memory of encoders', () => {

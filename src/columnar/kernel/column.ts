@@ -20,8 +20,10 @@ import { copyBlocks } from './memory'
 import { writeJsonString, writeText } from './string'
 import { writeDate, writeTime, writeTimestamp } from './time'
 
-/** Bytes of JSON that a byte of a string takes at most: `\u001f`, and U+FFFD takes three. */
+/** Bytes of JSON that a byte of a string takes at most: `\u001f`. */
 const MOST_ESCAPED: u64 = 6
+/** Of U+FFFD, which a byte that is no UTF-8 becomes. */
+const REPLACEMENT_BYTES: u64 = 3
 const MILLIS_A_DAY: i64 = 86_400_000
 
 @inline
@@ -199,8 +201,21 @@ function writeBool(bits: usize, bit: usize, dst: usize): usize {
 
 @inline
 function writeString(src: usize, length: u32, dst: usize, room: usize, isJson: bool): usize {
-  if (<u64>dst + MOST_ESCAPED * <u64>length > <u64>room) return 0
+  if (<u64>dst + MOST_ESCAPED * <u64>length > <u64>room && !fitsEscaped(src, length, dst, room)) return 0
   return isJson ? writeJsonString(src, length, dst) : writeText(src, length, dst)
+}
+
+/**
+ * A closer look at a string that is long, or not far from the end of its room: else one of 100 MB would take a buffer of
+ * 600 MB. Characters beyond ASCII are still taken for ill-formed ones.
+ */
+function fitsEscaped(src: usize, length: u32, dst: usize, room: usize): bool {
+  let bytes: u64 = length
+  for (let at = src; at < src + length; at++) {
+    const byte = load<u8>(at)
+    bytes += byte < 0x20 ? MOST_ESCAPED - 1 : byte >= 0x80 ? REPLACEMENT_BYTES - 1 : byte == 0x22 || byte == 0x5c ? 1 : 0
+  }
+  return <u64>dst + bytes <= <u64>room
 }
 
 function writeBinary(src: usize, length: u32, dst: usize, room: usize, isJson: bool): usize {
