@@ -1,4 +1,5 @@
 /** Arrow IPC files and streams, record batch by record batch, decoded by apache-arrow. */
+import { constants } from 'node:buffer'
 import { zstdDecompressSync } from 'node:zlib'
 import {
   compressionRegistry,
@@ -20,7 +21,7 @@ type Plan = Pick<ReadPlan, 'spanRows' | 'rowGroupBudgetBytes'>
 
 /** The file's record batches. The bodies of those that are not decoded are not read; dictionaries always are. */
 export async function* arrowParts(chunk: PlannedChunk, file: FileBytes, plan: Plan): AsyncGenerator<Part> {
-  const decoder = new BatchDecoder(chunk.name)
+  const decoder = new BatchDecoder(chunk.name, plan.rowGroupBudgetBytes)
   let index = 0
   for await (const found of arrowMessages(chunk, file)) {
     const { message } = found
@@ -59,13 +60,25 @@ async function bodyOf(
 
 function checkCodec(name: string, type: CompressionType): void {
   if (type === CompressionType.ZSTD && !compressionRegistry.get(type)) {
-    compressionRegistry.set(type, { decode: bytes => zstdDecompressSync(bytes) })
+    compressionRegistry.set(type, { decode: decompressZstd })
   }
   if (compressionRegistry.get(type)) return
   throw new FormatError(
     'unsupported_type',
     `the staged file ${JSON.stringify(name)} is compressed with ${CompressionType[type]}, which cannot be read here: write it with ZSTD or uncompressed`,
   )
+}
+
+/**
+ * What may still be decompressed. Of this thread: apache-arrow has one codec for all, and hands it just the bytes. The lengths
+ * in the file are no bound, as a buffer can be of any length whatever they say (apache-arrow writes the compressed one there).
+ */
+let mostBytes = 0
+
+function decompressZstd(bytes: Uint8Array): Uint8Array {
+  const found = zstdDecompressSync(bytes, { maxOutputLength: Math.max(1, Math.min(mostBytes, constants.MAX_LENGTH)) })
+  mostBytes -= found.length
+  return found
 }
 
 /** Each compressed buffer begins with its length when decompressed, or -1 where it is not compressed. */
@@ -75,6 +88,7 @@ function decompressedBytes(body: Uint8Array, header: metadata.RecordBatch): numb
   for (const { offset, length } of header.buffers) {
     if (length < 8) continue
     const bytes = Number(view.getBigInt64(offset, true))
+    if (bytes < -1) throw new Error(`a buffer of ${bytes} bytes`)
     sum += bytes === -1 ? length - 8 : bytes
   }
   return sum
@@ -93,12 +107,15 @@ async function* slicesOf(batch: RecordBatch, offset: number, spanRows: number): 
  */
 class BatchDecoder {
   readonly #name: string
+  readonly #budget: number
   readonly #pieces: Uint8Array[] = []
   #schema: Schema | undefined
   #reader: RecordBatchStreamReader | undefined
 
-  constructor(name: string) {
+  /** `budget`: most bytes that a message may be decompressed to. */
+  constructor(name: string, budget: number) {
     this.#name = name
+    this.#budget = budget
   }
 
   begin(schema: Schema): void {
@@ -110,6 +127,8 @@ class BatchDecoder {
   }
 
   next(): RecordBatch {
+    // a message is two pieces: the dictionaries that the batch needs, and itself
+    mostBytes = (this.#pieces.length / 2) * this.#budget
     const { done, value } = decoding(this.#name, () => {
       this.#reader ??= this.#open()
       return this.#reader.next()

@@ -136,6 +136,16 @@ describe.each(['arrow-file', 'arrow-stream'] as const)('an %s', format => {
       })
     })
 
+    test('into more than the budget is not decompressed to its end, whatever it says', async () => {
+      for (const claimed of [8, -2]) {
+        const bytes = compressed(CompressionType.ZSTD, [])
+        await claimDecompressedBytes(bytes, format, claimed)
+        await expect(readSpans(bytes, format, { rowGroupBudgetBytes: 30_000 })).rejects.toMatchObject({
+          code: 'file_corrupt',
+        })
+      }
+    })
+
     test('with LZ4 is refused', async () => {
       const bytes = compressed(CompressionType.LZ4_FRAME, [4, 34, 77, 24])
       await expect(readSpans(bytes, format)).rejects.toMatchObject({
