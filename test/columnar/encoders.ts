@@ -76,7 +76,7 @@ export function nameOf(index: number): string {
   return `c"${index}`
 }
 
-export function columnsOf({ kinds, columns }: TestTable): Data[] {
+function columnsOf({ kinds, columns }: TestTable): Data[] {
   return kinds.map((kind, i) => kind.build(columns[i]!))
 }
 
