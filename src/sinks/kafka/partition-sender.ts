@@ -131,7 +131,7 @@ export class PartitionSender {
     const line = this.#line!
     await line.turn()
     const entry = line.isOpen && !this.#failed ? this.#queue.next() : undefined
-    if (entry) void this.#send(line, entry)
+    if (entry) this.#send(line, entry).catch(error => this.#sending.giveUp(error))
     else line.pass()
   }
 
