@@ -19,7 +19,7 @@ const WARMUP_SHARE = 0.25
 
 interface EngineOptions {
   readonly lanes: number
-  readonly checkpointMs?: number
+  readonly checkpointSteps?: number
   readonly loop?: boolean
 }
 

@@ -18,14 +18,15 @@ export interface EngineSettings {
   readonly lanes: number
   /** Default: into the null sink. */
   readonly kafka?: { readonly brokers: readonly string[]; readonly topic: string; readonly warmupTopic: string }
-  readonly checkpointMs?: number
+  /** Stores every checkpoint in so many steps instead of one: what storing them costs, made large enough to measure. Default 1. */
+  readonly checkpointSteps?: number
   /** Measures the host's event loop too, which costs a timer every millisecond. */
   readonly loop?: boolean
 }
 
-const { table, warmup, lanes, kafka, checkpointMs, loop } = settings<EngineSettings>()
+const { table, warmup, lanes, kafka, checkpointSteps = 1, loop } = settings<EngineSettings>()
 const directory = await mkdtemp(join(tmpdir(), 'millrace-bench-'))
-const { store, reports } = counted(sqliteStore({ path: join(directory, 'store.sqlite') }))
+const { store, reports } = inSteps(sqliteStore({ path: join(directory, 'store.sqlite') }), checkpointSteps)
 const sink = (name: string, topic: string | undefined) =>
   kafka && topic !== undefined ? kafkaSink({ name, brokers: kafka.brokers, topic }) : nullSink({ name })
 const engine = createEngine({
@@ -33,7 +34,6 @@ const engine = createEngine({
   sinks: [sink('warmup', kafka?.warmupTopic), sink('table', kafka?.topic)],
   store,
   lanes,
-  ...(checkpointMs === undefined ? {} : { delivery: { checkpointMs } }),
 })
 
 await backfill(engine, 'warmup')
@@ -65,15 +65,27 @@ async function backfill(engine: Engine, name: 'warmup' | 'table'): Promise<numbe
   return delivered
 }
 
-/** Counts the reports, each of which is a checkpoint. */
-function counted(store: Store): { readonly store: Store; readonly reports: () => number } {
+/** Before each report go `steps - 1` that move its watermarks a part of the way. Counts them all. */
+function inSteps(store: Store, steps: number): { readonly store: Store; readonly reports: () => number } {
   let count = 0
-  const counting: Store = {
+  const watermarks = new Map<string, number>()
+  const stepping: Store = {
     ...store,
-    report(...args) {
+    async report(lease, report, maxDeadLetters) {
+      const stored = (chunk: number) => watermarks.get(`${lease.jobId} ${chunk}`) ?? 0
+      for (let step = 1; step < steps; step++) {
+        const checkpoints = report.checkpoints.map(checkpoint => {
+          const from = stored(checkpoint.chunk)
+          return { ...checkpoint, done: false, row: from + Math.floor(((checkpoint.row - from) * step) / steps) }
+        })
+        await store.report(lease, { ...report, checkpoints, deadLetters: [], proof: [] }, maxDeadLetters)
+        count++
+      }
+      const answer = await store.report(lease, report, maxDeadLetters)
+      for (const { chunk, row } of report.checkpoints) watermarks.set(`${lease.jobId} ${chunk}`, row)
       count++
-      return store.report(...args)
+      return answer
     },
   }
-  return { store: counting, reports: () => count }
+  return { store: stepping, reports: () => count }
 }

@@ -7,12 +7,12 @@ import type { Part } from './part.ts'
 
 /** The last stretch, with one of two lanes still at work, would weigh too much in a short pass. */
 const PASSES = 3
-/** Often enough that checkpoints come to a share of the CPU that can be told from noise. */
-const MANY_CHECKPOINTS_MS = 5
+/** So many that checkpoints come to a share of the CPU that can be told from noise. */
+const CHECKPOINT_STEPS = 10
 
 const ONE_LANE = 'null sink, one lane'
 const TWO_LANES = 'null sink, two lanes'
-const MANY_CHECKPOINTS = `null sink, one lane, checkpoints every ${MANY_CHECKPOINTS_MS} ms`
+const MANY_CHECKPOINTS = `null sink, one lane, ${CHECKPOINT_STEPS} steps to a checkpoint`
 const CHECKSUMS = 'reader, with checksums'
 const NO_CHECKSUMS = 'reader, no checksums'
 const DUCKDB_INSIDE = 'DuckDB to_json, kept inside'
@@ -25,7 +25,7 @@ export const encodePart: Part = async ({ rows, rounds, quick, say }) => {
   const contestants = [
     engineToNull(ONE_LANE, table, { lanes: 1 }),
     engineToNull(TWO_LANES, table, { lanes: 2 }),
-    engineToNull(MANY_CHECKPOINTS, table, { lanes: 1, checkpointMs: MANY_CHECKPOINTS_MS }),
+    engineToNull(MANY_CHECKPOINTS, table, { lanes: 1, checkpointSteps: CHECKPOINT_STEPS }),
     // of DuckDB's two ways the one that it is faster in is the opponent
     duckdbToJson(DUCKDB_INSIDE, table, 'inside'),
     duckdbToJson(DUCKDB_STRINGS, once, 'strings'),
@@ -59,9 +59,9 @@ export const encodePart: Part = async ({ rows, rounds, quick, say }) => {
 }
 
 /**
- * The CPU of one checkpoint, times how many there were, over all CPU. One checkpoint's is what many more of them cost, divided by
- * how many more: all that it costs, in whatever thread and from settling to the disk, which no profile sees in one place. Taking the
- * difference between a run with checkpoints and one without would compare numbers that differ by less than two runs of the same do.
+ * What storing checkpoints costs, over all CPU. One report's cost is what many more of them cost, divided by how many more: in the
+ * host's thread, in the store's and for the disk, which no profile sees in one place. A run without checkpoints would differ from
+ * the usual one by less than two runs of the same do.
  */
 function checkpointShares(runs: Runs): readonly number[] {
   const many = runs.get(MANY_CHECKPOINTS)!
