@@ -53,7 +53,7 @@ export async function startKafkaCluster(jars: string): Promise<KafkaCluster> {
     return { id, plain, via, behind, controller, data: join(home, `data-${id}`) }
   })
   const running = new Map<BrokerId, ServerProcess>()
-  const options = [...java(jars), '-Xmx256m', '-XX:TieredStopAtLevel=1', 'kafka.Kafka']
+  const options = [...java(jars), '-Xmx256m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', 'kafka.Kafka']
 
   async function start(id: BrokerId): Promise<void> {
     const node = nodes[id - 1]!
@@ -64,7 +64,7 @@ export async function startKafkaCluster(jars: string): Promise<KafkaCluster> {
       command: '/bin/sh',
       args: ['-c', 'echo $$ > "$0" && exec java "$@"', pidOf(home, node), ...options, propertiesOf(home, node)],
       ready: () => answersMetadata([`127.0.0.1:${node.plain}`]),
-      timeoutMs: 90_000,
+      timeoutMs: 180_000,
     })
     running.set(id, server)
   }

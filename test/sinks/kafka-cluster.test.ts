@@ -23,10 +23,10 @@ await describeWithKafkaJars('a Kafka session in a cluster of three brokers', jar
     cluster = await startKafkaCluster(jars)
     topics = topicsOf(cluster.brokers)
     leaders = leadersAt(cluster.brokers)
-  })
+  }, 240_000)
   afterAll(async () => {
-    await leaders.close()
-    await cluster.stop()
+    await leaders?.close()
+    await cluster?.stop()
   })
   beforeEach(async () => {
     doors = await openDoors(cluster.doors)
