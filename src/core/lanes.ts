@@ -6,7 +6,7 @@ import { availableParallelism } from 'node:os'
 import type { OpenFile, PlannedChunk, ReadPlan, UnitReader } from '../columnar/read-plan.ts'
 import type { FramedRows, OpenedRow } from '../columnar/reframe.ts'
 import { loadSet, ValueSets } from '../columnar/value-sets.ts'
-import { MillraceError } from './errors.ts'
+import { isMillraceError, MillraceError } from './errors.ts'
 import { Lane, type LaneThread, type OpenValueSet } from './lane.ts'
 
 export interface Lanes {
@@ -53,6 +53,9 @@ async function openInHost(plan: ReadPlan, openFile: OpenFile, valueSet: OpenValu
   return openUnitReader(plan, openFile, set => loadSet(set, valueSet(set.ref)))
 }
 
+/** Of work on a batch, each in another lane. */
+const MOST_ATTEMPTS = 3
+
 class WorkerLanes implements Lanes {
   readonly #lanes: (Lane | undefined)[]
   readonly #thread: Partial<LaneThread>
@@ -84,16 +87,28 @@ class WorkerLanes implements Lanes {
   }
 
   reframe(framed: FramedRows, groups: readonly (readonly number[])[]): Promise<readonly FramedRows[]> {
-    return this.#leastLoaded().reframe(framed, groups)
+    return this.#work(lane => lane.reframe(framed, groups))
   }
 
   openRows(framed: FramedRows, positions: readonly number[]): Promise<readonly OpenedRow[]> {
-    return this.#leastLoaded().openRows(framed, positions)
+    return this.#work(lane => lane.openRows(framed, positions))
   }
 
   async close(): Promise<void> {
     const closed = new MillraceError('cancelled', 'the engine was closed')
     await Promise.all([...this.#lanes, ...this.#single].map(lane => lane?.end(closed)))
+  }
+
+  /** Of a lane that is lost other work may be to blame: a sink that waits for this would fail over another job's file. */
+  async #work<T>(work: (lane: Lane) => Promise<T>): Promise<T> {
+    for (let attempts = 1; ; attempts++) {
+      try {
+        return await work(this.#leastLoaded())
+      } catch (error) {
+        const laneLost = isMillraceError(error) && error.code === 'lane_lost'
+        if (!laneLost || attempts === MOST_ATTEMPTS) throw error
+      }
+    }
   }
 
   #leastLoaded(): Lane {

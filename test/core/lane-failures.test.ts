@@ -2,7 +2,9 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { framePayloads } from '../../src/columnar/framing.ts'
 import type { PlannedChunk, UnitReader } from '../../src/columnar/read-plan.ts'
 import { createLanes, type Lanes } from '../../src/core/lanes.ts'
 import { chunkOf, planOf, readUnit } from '../columnar/read-units.ts'
@@ -84,6 +86,26 @@ test('a file that ends its lane is found out by reading it on its own, where oth
   await again.close()
   expect(await late).toBe('cancelled')
   expect((await readUnit(await read('good.arrow'))).spans).toHaveLength(2)
+})
+
+test('rows of a batch are opened in another lane where one ends over a file', async () => {
+  const [payload, ...others] = [Buffer.from('{"a":1}'), Buffer.from('{"a":2}')]
+  const framed = {
+    encoding: { kind: 'rows' } as const,
+    rows: 2,
+    ...framePayloads([payload!, ...others], { kind: 'rows' }),
+  }
+  const victim = await read('exits.arrow')
+  const lost = expect(victim.next()).rejects.toMatchObject({ code: 'lane_lost' })
+  await victim.asked
+  await setImmediate() // the lane has its file now, and gets nothing else done
+  const parts = await Promise.all([lanes.openRows(framed, [1]), lanes.reframe(framed, [[1]])])
+  expect(parts.flat().map(part => Buffer.from('payload' in part ? part.payload : part.bytes).toString())).toEqual([
+    '{"a":2}',
+    '{"a":2}',
+  ])
+  await lost
+  expect(events.map(({ event }) => event)).toEqual(['started', 'lost', 'started'])
 })
 
 test('a trap fails its file by name and costs the lane, whose other readers start again', async () => {
