@@ -134,8 +134,11 @@ export class Slot {
     this.#kernel.exports.finishRecords(this.address)
   }
 
+  /** A slot that is empty then keeps its memory for the next batch, but not what a row made it that no batch is made for. */
   drop(rows: number): void {
-    this.#kernel.exports.dropRows(this.#encoder, this.address, rows)
+    const most = MOST_KEPT_BATCHES * this.#memory.get(this.#encoder + layout.ENCODER_PLAIN_BYTES)
+    if (rows === this.rows && this.#get(layout.SLOT_CAPACITY) > Math.max(most, LEAST_KEPT_BYTES)) this.free()
+    else this.#kernel.exports.dropRows(this.#encoder, this.address, rows)
   }
 
   /** Drops all rows, and gives back their memory. */
@@ -147,6 +150,10 @@ export class Slot {
     return this.#memory.get(this.address + field)
   }
 }
+
+/** A slot grows by doubling, beyond a batch by the row that did not fit any more. */
+const MOST_KEPT_BATCHES = 4
+const LEAST_KEPT_BYTES = 8 * 1024 * 1024
 
 /** 32-bit FNV-1a, as in `row-tally.ts`; the kernel's part of it is in `kernel/checksum.ts`. */
 const HASH_OF_NOTHING = 0x811c9dc5

@@ -211,6 +211,8 @@ function writeString(src: usize, length: u32, dst: usize, room: usize, isJson: b
  */
 function fitsEscaped(src: usize, length: u32, dst: usize, room: usize): bool {
   let bytes: u64 = length
+  // found out at once where a buffer that grows by doubling is still far too small
+  if (<u64>dst + bytes > <u64>room) return false
   for (let at = src; at < src + length; at++) {
     const byte = load<u8>(at)
     bytes += byte < 0x20 ? MOST_ESCAPED - 1 : byte >= 0x80 ? REPLACEMENT_BYTES - 1 : byte == 0x22 || byte == 0x5c ? 1 : 0
