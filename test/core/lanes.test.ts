@@ -1,11 +1,12 @@
 import { spawnSync } from 'node:child_process'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
 import type { FileAccess, ReadPlan, UnitReader } from '../../src/columnar/read-plan.ts'
 import { createLanes, type Lanes } from '../../src/core/lanes.ts'
 import { flipBits, randomNumbers } from '../columnar/damaged-files.ts'
@@ -149,4 +150,80 @@ test('idle lanes do not keep a process alive', () => {
     timeout: 30_000,
   })
   expect([stdout.trim(), status]).toEqual(['file_missing', 0])
+})
+
+test.each([0, 1])('rows are framed anew and opened with %i lanes, and the batch stays as it is', async count => {
+  lanes = createLanes(count)
+  const [filled] = (await readUnit(read(planOf([chunkOf(file)], { batchRows: 5 }), countingAccess(file)))).batches
+  // as a buffer of the pool, it is longer than its batch
+  const bytes = new Uint8Array(new ArrayBuffer(1 << 20), 0, filled!.bytes.length)
+  bytes.set(filled!.bytes)
+  const framed = { encoding: { kind: 'ndjson' } as const, rows: 5, bytes, ends: filled!.ends }
+  const before = Buffer.from(bytes)
+  const parts = await lanes.reframe(framed, [[1], [0, 4]])
+  expect(parts.map(part => Buffer.from(part.bytes).toString())).toEqual([
+    '{"i":1,"s":"row 1"}\n',
+    '{"i":0,"s":"row 0"}\n{"i":4,"s":"row 4"}\n',
+  ])
+  const rows = await lanes.openRows(framed, [3])
+  expect(rows.map(({ key, payload }) => [key, Buffer.from(payload).toString()])).toEqual([
+    [null, '{"i":3,"s":"row 3"}'],
+  ])
+  expect(before.equals(bytes)).toBe(true)
+})
+
+test('memory that is released is used again, and what is released twice or was handed on is left alone', async () => {
+  lanes = createLanes(1)
+  const plan = planOf([chunkOf(file)], { batchBytes: 70 << 10 })
+  const reader = read(plan, countingAccess(file))
+  let released = 0
+  let recycled = 0
+  for (let span = await reader.next(); span; span = await reader.next()) {
+    for (const { bytes } of span.batches) {
+      // the mark is far behind what the lane writes into the buffer, and so is still there if that is used again
+      const whole = new Uint8Array(bytes.buffer)
+      if (whole.at(-1) === 0xa5) recycled++
+      if (whole.length > bytes.length) whole[whole.length - 1] = 0xa5
+      reader.release(bytes)
+      reader.release(bytes)
+      released++
+    }
+  }
+  expect(released).toBeGreaterThan(5)
+  expect(recycled).toBeGreaterThan(0)
+  await reader.close()
+  reader.release(new Uint8Array(1 << 20))
+})
+
+test('tells which encoder a lane uses, and warns where the kernel cannot be had', async () => {
+  const messages: unknown[] = []
+  const listen = (message: unknown): void => void messages.push(message)
+  for (const name of ['lane', 'warning']) subscribe(`millrace:${name}`, listen)
+  vi.stubEnv('MILLRACE_KERNEL', 'javascript')
+  lanes = createLanes(1)
+  await readUnit(read(planOf([chunkOf(file)]), countingAccess(file)))
+  await lanes.close()
+  const reason = 'MILLRACE_KERNEL asks for JavaScript'
+  expect(messages.splice(0)).toEqual([{ lane: 0, event: 'started', encoder: 'javascript', reason }])
+
+  // as where a bundler left out the file
+  vi.unstubAllEnvs()
+  lanes = createLanes(1, { program: new URL('./kernelless-lane-worker.ts', import.meta.url) })
+  await readUnit(read(planOf([chunkOf(file)]), countingAccess(file)))
+  expect(messages).toEqual([
+    { lane: 0, event: 'started', encoder: 'javascript', reason: expect.stringContaining('kernel.wasm') },
+    {
+      message: 'the kernel could not be loaded, and encoding is slower without it',
+      error: expect.stringContaining('kernel.wasm'),
+    },
+  ])
+  for (const name of ['lane', 'warning']) unsubscribe(`millrace:${name}`, listen)
+})
+
+test('where the kernel is insisted on and cannot be had, reading says so', async () => {
+  vi.stubEnv('MILLRACE_KERNEL', 'wasm')
+  lanes = createLanes(1, { program: new URL('./kernelless-lane-worker.ts', import.meta.url) })
+  const reading = readUnit(read(planOf([chunkOf(file)]), countingAccess(file)))
+  await expect(reading).rejects.toMatchObject({ code: 'invalid_config', message: expect.stringContaining('kernel') })
+  vi.unstubAllEnvs()
 })
