@@ -147,7 +147,7 @@ export class PartitionQueue<Batch extends { readonly rows: number }> {
   /** Puts batches in the place of one that was refused. `complete`: they hold the same records. */
   replace(refused: Entry<Batch>, batches: readonly Batch[], complete: boolean): void {
     const index = this.#entries.indexOf(refused as OwnEntry<Batch>)
-    if (index < 0) return
+    if (index < 0 || this.#entries[index]!.dropped) return
     const entries = batches.map(newEntry<Batch>)
     if (complete && refused.sequence !== undefined) {
       let { sequence } = refused

@@ -202,6 +202,20 @@ describe('a dropped batch', () => {
   })
 })
 
+test.each(['before', 'after'])('of a batch that was dropped %s it was refused no part is sent', when => {
+  const { queue, sent } = pipelining('b', 'c')
+  const dropB = () => queue.drop(({ name }) => name === 'b')
+  if (when === 'before') dropB()
+  queue.refused(sent[0]!)
+  if (when === 'after') dropB()
+  const parts = ['b1', 'b2'].map(name => ({ name, rows: 5 }))
+  queue.replace(sent[0]!, parts, true)
+  queue.failed(sent[1]!, 'out of order')
+  expect(queue.needsEpoch).toBe(true)
+  queue.beginEpoch()
+  expect(namesOf(send(queue))).toEqual(['c'])
+})
+
 describe('simulated against a log that judges as a broker does', () => {
   const chance = (max: number) => fc.double({ min: 0, max, noNaN: true })
   const worlds = fc.record({
