@@ -153,6 +153,7 @@ class UnitDelivery {
       if (this.#commitDue()) await this.#commitInside()
       else if (this.#settlement.fits && this.#queue.hungry && this.#hasMemory()) {
         const span = await this.#ending.wait(this.#reader.next())
+        this.#credit.correct((span?.bytes ?? 0) - this.#expected)
         if (span === undefined) return
         this.#take(span)
         if (this.#lingered()) await this.#flush()
@@ -172,7 +173,6 @@ class UnitDelivery {
   }
 
   #take(span: SpanRead): void {
-    this.#credit.correct(span.bytes - this.#expected)
     this.#expected = span.bytes
     if (this.#fillingRows === 0) this.#fillingSince = performance.now()
     this.#fillingRows += span.rows - span.filtered

@@ -61,7 +61,7 @@ export function createEngine(options: EngineOptions): Engine {
   const store = options.store ?? sqliteStore()
   const { source } = options
   const changes = new Changes()
-  const lanes = createLanes(options.lanes)
+  const lanes = createLanes(settings.lanes)
   const memory = new MemoryBudget(settings.memoryBudgetBytes)
   const runner = inProcessRunner()
   const onChanged = (jobId: string): void => changes.announce(jobId)

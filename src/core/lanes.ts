@@ -2,7 +2,6 @@
  * Lanes: worker threads that read, decode, filter and encode, so that the host's event loop only moves finished buffers.
  * A damaged file can leave the decoder (WebAssembly) unusable for its whole thread; that ends only the thread.
  */
-import { availableParallelism } from 'node:os'
 import type { OpenFile, PlannedChunk, ReadPlan, UnitReader } from '../columnar/read-plan.ts'
 import type { FramedRows, OpenedRow } from '../columnar/reframe.ts'
 import { loadSet, ValueSets } from '../columnar/value-sets.ts'
@@ -19,13 +18,8 @@ export interface Lanes {
   close(): Promise<void>
 }
 
-/** Default: one less than there are processors, at least 1. */
-export function defaultLanes(): number {
-  return Math.max(1, availableParallelism() - 1)
-}
-
 /** 0: everything in the calling thread. `thread` is for tests. */
-export function createLanes(count: number = defaultLanes(), thread: Partial<LaneThread> = {}): Lanes {
+export function createLanes(count: number, thread: Partial<LaneThread> = {}): Lanes {
   return count === 0 ? hostLane() : new WorkerLanes(count, thread)
 }
 

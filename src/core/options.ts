@@ -1,4 +1,5 @@
 /** The engine's options with their defaults, checked once. */
+import { availableParallelism } from 'node:os'
 import type { Sink } from '../sinks/sink.ts'
 import type { Source } from '../sources/source.ts'
 import type { Store } from '../stores/store.ts'
@@ -52,7 +53,10 @@ export interface DeliveryOptions {
   readonly maxUnsettledBytes?: number
   /** How many rows may be refused for good before the destination fails. Default 0. */
   readonly maxDeadLetters?: number
-  /** Units delivered at the same time. Default 2; 1 where `order` is `total`. */
+  /**
+   * Units delivered at the same time. Each holds a row group in memory. Default: as many as there are lanes, if `maxUnsettledRows` has
+   * room for a span of each, and at least 2; 1 where `order` is `total`.
+   */
   readonly unitsInFlight?: number
   /** Longest time between two checkpoints, and until a cancellation is noticed. Default 500 ms. */
   readonly checkpointMs?: number
@@ -68,6 +72,7 @@ export interface Destination {
 export interface Settings {
   /** By `type/name`. */
   readonly destinations: ReadonlyMap<string, Destination>
+  readonly lanes: number
   readonly stagedFileBytes: number
   readonly rowGroupBudgetBytes: number
   readonly memoryBudgetBytes: number
@@ -92,24 +97,26 @@ export const DELIVERY_DEFAULTS: Required<DeliveryOptions> = {
 /** Throws a `ConfigError` that lists every problem. */
 export function resolveOptions(options: EngineOptions): Settings {
   const problems: Problem[] = []
+  const { lanes = Math.max(1, availableParallelism() - 1) } = options
   const settings = {
-    destinations: resolveDestinations(options, problems),
+    destinations: resolveDestinations(options, lanes, problems),
+    lanes,
     stagedFileBytes: options.stagedFileBytes ?? 32 * MEBIBYTE,
     rowGroupBudgetBytes: options.rowGroupBudgetBytes ?? ROW_GROUP_BUDGET_BYTES,
     memoryBudgetBytes: options.memoryBudgetBytes ?? 128 * MEBIBYTE,
     leaseMs: options.leaseMs ?? 30_000,
     cancelGraceMs: options.cancelGraceMs ?? 10_000,
   }
-  const { destinations: _, ...numbers } = settings
+  const { destinations: _, lanes: __, ...numbers } = settings
   checkNumbers('', numbers, problems)
-  checkCount('lanes', options.lanes ?? 0, problems)
+  checkCount('lanes', lanes, problems)
   if (problems.length > 0) {
     throw new ConfigError(problems.map(problem => `${problem.path}: ${problem.message}`).join('\n'), { problems })
   }
   return settings
 }
 
-function resolveDestinations(options: EngineOptions, problems: Problem[]): Map<string, Destination> {
+function resolveDestinations(options: EngineOptions, lanes: number, problems: Problem[]): Map<string, Destination> {
   const destinations = new Map<string, Destination>()
   if (options.sinks.length === 0) problems.push({ path: 'sinks', message: 'at least one is needed' })
   options.sinks.forEach((entry, index) => {
@@ -118,7 +125,7 @@ function resolveDestinations(options: EngineOptions, problems: Problem[]): Map<s
     if (destinations.has(key)) problems.push({ path: `sinks[${index}]`, message: `${key} is registered twice` })
     destinations.set(key, {
       sink,
-      delivery: resolveDelivery({ ...options.delivery, ...own }, `sinks[${index}].`, problems),
+      delivery: resolveDelivery({ ...options.delivery, ...own }, lanes, `sinks[${index}].`, problems),
     })
   })
   return destinations
@@ -128,8 +135,16 @@ function isRegistration(entry: Sink | SinkRegistration): entry is SinkRegistrati
   return 'sink' in entry
 }
 
-function resolveDelivery(options: DeliveryOptions, path: string, problems: Problem[]): Required<DeliveryOptions> {
-  const delivery = { ...DELIVERY_DEFAULTS, ...options, ...(options.order === 'total' ? { unitsInFlight: 1 } : {}) }
+function resolveDelivery(
+  options: DeliveryOptions,
+  lanes: number,
+  path: string,
+  problems: Problem[],
+): Required<DeliveryOptions> {
+  const { maxUnsettledRows = DELIVERY_DEFAULTS.maxUnsettledRows, order: wanted } = options
+  const unitsInFlight = Math.max(2, Math.min(lanes, Math.floor(maxUnsettledRows / MOST_SPAN_ROWS)))
+  const total = wanted === 'total' ? { unitsInFlight: 1 } : {}
+  const delivery = { ...DELIVERY_DEFAULTS, unitsInFlight, ...options, ...total }
   const { order, maxDeadLetters, ...positive } = delivery
   checkNumbers(path, positive, problems)
   checkCount(`${path}maxDeadLetters`, maxDeadLetters, problems)
