@@ -153,15 +153,17 @@ function decimalType(element: SchemaElement): Extract<ColumnType, { kind: 'decim
   return { kind: 'decimal', precision: element.precision ?? 0, scale: element.scale ?? 0 }
 }
 
-/** Of strings and bytes a bound may be cut short, which keeps it a bound. */
+/** Of strings and bytes a bound may be cut short, which keeps it a bound; a decimal would become another. */
 function bytesBounds(element: SchemaElement): Bounds | undefined {
-  const { type, logical_type: logical, converted_type: converted } = element
+  const { type, type_length, logical_type: logical, converted_type: converted } = element
   const decimal = decimalType(element)
-  if (decimal)
+  if (decimal) {
+    const isWhole = ({ length }: Uint8Array): boolean => (type === 'BYTE_ARRAY' ? length > 0 : length === type_length)
     return {
       type: decimal,
-      key: bound => (bound.length > 0 ? wholeKey(bigEndian(bound), wholeBytes(decimal)) : undefined),
+      key: bound => (isWhole(bound) ? wholeKey(bigEndian(bound), wholeBytes(decimal)) : undefined),
     }
+  }
   if (logical?.kind === 'STRING' || (logical === undefined && converted === CONVERTED.UTF8))
     return type === 'BYTE_ARRAY' ? { type: { kind: 'string' }, key: bound => bound } : undefined
   const plain = (logical === undefined && converted === undefined) || logical?.kind === 'UUID'

@@ -249,7 +249,19 @@ describe('bounds', () => {
     ['ones of too few bytes', { type: 'INT64', min_value: int32(1), max_value: int32(2) }],
     [
       'empty decimals',
-      { type: 'FIXED_LEN_BYTE_ARRAY', converted: 5, precision: 2, scale: 0, min_value: text(''), max_value: text('') },
+      { type: 'BYTE_ARRAY', converted: 5, precision: 2, scale: 0, min_value: text(''), max_value: text('') },
+    ],
+    [
+      'decimals that were cut short',
+      {
+        type: 'FIXED_LEN_BYTE_ARRAY',
+        length: 4,
+        converted: 5,
+        precision: 9,
+        scale: 0,
+        min_value: Uint8Array.of(0, 0, 0, 1),
+        max_value: Uint8Array.of(1),
+      },
     ],
     ['ones the wrong way round', { type: 'INT32', min_value: int32(2), max_value: int32(1) }],
     ['NaN', { type: 'DOUBLE', min_value: double(Number.NaN), max_value: double(1) }],
