@@ -45,11 +45,11 @@ export interface DeliveryOptions {
   /** Default `none`. */
   readonly order?: Order
   /**
-   * Rows sent but not yet covered by a stored checkpoint: the bound on memory, and on what a crash sends twice. Shared out
-   * among the units under way. Default 200,000.
+   * Rows sent but not yet covered by a stored checkpoint: the bound on what a crash sends twice. Shared out among the units under way.
+   * A checkpoint is stored when half of it is used, so a small one costs many writes. Default 200,000.
    */
   readonly maxUnsettledRows?: number
-  /** The same in payload bytes. Default 64 MiB. A span more per unit is possible, since its size is not known before it is read. */
+  /** The same in payload bytes. Default 256 MiB. A span more per unit is possible, since its size is not known before it is read. */
   readonly maxUnsettledBytes?: number
   /** How many rows may be refused for good before the destination fails. Default 0. */
   readonly maxDeadLetters?: number
@@ -87,7 +87,7 @@ export const ROW_GROUP_BUDGET_BYTES: number = 256 * MEBIBYTE
 export const DELIVERY_DEFAULTS: Required<DeliveryOptions> = {
   order: 'none',
   maxUnsettledRows: 200_000,
-  maxUnsettledBytes: 64 * MEBIBYTE,
+  maxUnsettledBytes: 256 * MEBIBYTE,
   maxDeadLetters: 0,
   unitsInFlight: 2,
   checkpointMs: 500,
