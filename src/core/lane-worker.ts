@@ -2,12 +2,12 @@
 import { readlinkSync } from 'node:fs'
 import { setPriority } from 'node:os'
 import { parentPort } from 'node:worker_threads'
-import { kernelChoice } from '../columnar/kernel.ts'
 import type { FilledBatch, ReadPlan, TextColumn, UnitReader } from '../columnar/read-plan.ts'
 import { openUnitReader } from '../columnar/reader.ts'
 import { type FramedRows, openRows, reframe } from '../columnar/reframe.ts'
 import { heldSet, type SetHolder } from '../columnar/value-sets.ts'
 import { RecycledBuffers } from './buffer-pool.ts'
+import { encoderInUse } from './encoder-in-use.ts'
 import type { RemoteAccess } from './lane.ts'
 import { Moved, ThreadRpc } from './thread-rpc.ts'
 
@@ -21,7 +21,7 @@ const pool = new RecycledBuffers()
 
 const host = new ThreadRpc(parentPort!, {
   open(id: number, plan: ReadPlan) {
-    kernelChoice()
+    encoderInUse()
     readers.set(
       id,
       openUnitReader(
@@ -61,8 +61,7 @@ const host = new ThreadRpc(parentPort!, {
 })
 
 try {
-  const { kernel, reason } = kernelChoice()
-  host.tell('started', [{ encoder: kernel ? 'wasm' : 'javascript', ...(reason === undefined ? {} : { reason }) }])
+  host.tell('started', [encoderInUse()])
 } catch {
   host.tell('started', []) // a choice that cannot be followed is the error of every reader that is opened
 }

@@ -14,6 +14,7 @@ import type { FramedRows, OpenedRow } from '../columnar/reframe.ts'
 import { isTrap } from '../columnar/trap.ts'
 import type { ValueSets } from '../columnar/value-sets.ts'
 import { publish } from './diagnostics.ts'
+import { type EncoderInUse, publishStart } from './encoder-in-use.ts'
 import { FormatError, isMillraceError, MillraceError } from './errors.ts'
 import { Moved, ThreadRpc } from './thread-rpc.ts'
 import { Waits } from './waits.ts'
@@ -228,19 +229,6 @@ export class Lane {
     if (!reader) throw new MillraceError('cancelled', 'the reading was ended')
     return reader
   }
-}
-
-/** What a lane says of itself when it has started. */
-export interface EncoderInUse {
-  readonly encoder: 'wasm' | 'javascript'
-  /** Why not the kernel. */
-  readonly reason?: string
-}
-
-function publishStart(lane: number, { encoder, reason }: EncoderInUse): void {
-  publish('lane', { lane, event: 'started', encoder, ...(reason === undefined ? {} : { reason }) })
-  if (encoder === 'wasm' || process.env['MILLRACE_KERNEL'] === 'javascript') return
-  publish('warning', { message: 'the kernel could not be loaded, and encoding is slower without it', error: reason })
 }
 
 /** What came back from the lane, for a reader of this file. What is one of millrace's names the file already. */

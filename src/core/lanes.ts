@@ -25,9 +25,11 @@ export function createLanes(count: number, thread: Partial<LaneThread> = {}): La
 
 /** For debugging: the same in the host's thread. Loaded lazily, so that hosts with worker lanes never load the decoder. */
 function hostLane(): Lanes {
+  let started: Promise<void> | undefined
   return {
     read(plan, openFile, valueSet) {
-      const opened = openInHost(plan, openFile, valueSet)
+      started ??= startInHost()
+      const opened = started.then(() => openInHost(plan, openFile, valueSet))
       opened.catch(() => {})
       return {
         next: async () => (await opened).next(),
@@ -40,6 +42,11 @@ function hostLane(): Lanes {
     openRows: async (framed, positions) => (await import('../columnar/reframe.ts')).openRows(framed, positions),
     async close() {},
   }
+}
+
+async function startInHost(): Promise<void> {
+  const { encoderInUse, publishStart } = await import('./encoder-in-use.ts')
+  publishStart(0, encoderInUse())
 }
 
 async function openInHost(plan: ReadPlan, openFile: OpenFile, valueSet: OpenValueSet): Promise<UnitReader> {

@@ -195,7 +195,17 @@ test('memory that is released is used again, and what is released twice or was h
   reader.release(new Uint8Array(1 << 20))
 })
 
-test('tells which encoder a lane uses, and warns where the kernel cannot be had', async () => {
+test.each([0, 1])('tells which encoder is used with %i lanes, once', async count => {
+  const messages: unknown[] = []
+  const listen = (message: unknown): void => void messages.push(message)
+  for (const name of ['lane', 'warning']) subscribe(`millrace:${name}`, listen)
+  lanes = createLanes(count)
+  for (let pass = 0; pass < 2; pass++) await readUnit(read(planOf([chunkOf(file)]), countingAccess(file)))
+  for (const name of ['lane', 'warning']) unsubscribe(`millrace:${name}`, listen)
+  expect(messages).toEqual([{ lane: 0, event: 'started', encoder: 'wasm' }])
+})
+
+test('says why the kernel is not used, and warns where it cannot be had', async () => {
   const messages: unknown[] = []
   const listen = (message: unknown): void => void messages.push(message)
   for (const name of ['lane', 'warning']) subscribe(`millrace:${name}`, listen)
