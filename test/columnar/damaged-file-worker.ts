@@ -23,11 +23,7 @@ parentPort!.on('message', async (files: readonly Uint8Array[]) => {
 async function readFile(bytes: Uint8Array, chunk: number): Promise<Outcome> {
   const access = { byteLength: bytes.length, read: async (start: number, end: number) => bytes.slice(start, end) }
   const plan = planOf([{ chunk, name: `file-${chunk}`, format, bytes: bytes.length, fromRow: 0 }])
-  const reader = openUnitReader(
-    plan,
-    async () => access,
-    noValueSet,
-  )
+  const reader = openUnitReader(plan, async () => access, noValueSet)
   let rows = 0
   try {
     for (let span = await reader.next(); span; span = await reader.next()) rows += span.rows
