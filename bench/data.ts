@@ -80,7 +80,8 @@ async function staged(table: keyof typeof TABLES, transfers: number): Promise<St
   const name = `${TABLES[table].relation}-${transfers}-${fingerprint(transfersSql(transfers) + unload)}`
   const manifest = join(CACHE, `${name}.json`)
   const known = await readFile(manifest, 'utf8').catch(() => undefined)
-  if (known !== undefined) return JSON.parse(known)
+  // the folder may have been moved since
+  if (known !== undefined) return { ...JSON.parse(known), directory: CACHE }
 
   await mkdir(CACHE, { recursive: true })
   const stagingId = `${name}-${process.pid}`

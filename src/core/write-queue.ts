@@ -9,6 +9,8 @@ export interface WriteQueueLimits {
   readonly inFlightPerPartition: number
 }
 
+const UNPARTITIONED = -1
+
 /**
  * Starts writes in staged order within each partition, up to a limit in all and for each partition. A partition that
  * hangs keeps only its own batches waiting.
@@ -40,19 +42,20 @@ export class WriteQueue<Batch extends Queued> {
 
   /**
    * Whether more batches would help: fewer wait than could take the place of what may be in flight at once. Of a partition that
-   * hangs only so many count as it keeps from being written anyway.
+   * hangs only so many count as it keeps from being written anyway; where there are no partitions, none but these will come.
    */
   get hungry(): boolean {
     const { inFlight, inFlightPerPartition } = this.#limits
     let ready = 0
-    for (const batches of this.#waiting.values()) ready += Math.min(batches.length, inFlightPerPartition)
+    for (const [partition, { length }] of this.#waiting)
+      ready += partition === UNPARTITIONED ? length : Math.min(length, inFlightPerPartition)
     return ready < inFlight
   }
 
   /** Dropped after `stop`. */
   push(batch: Batch): void {
     if (this.#stopped) return
-    const partition = batch.partition ?? -1
+    const partition = batch.partition ?? UNPARTITIONED
     const batches = this.#waiting.get(partition)
     if (batches) batches.push(batch)
     else this.#waiting.set(partition, [batch])

@@ -121,14 +121,18 @@ test('is hungry while fewer batches wait than may be in flight', async () => {
   expect([labels(started).at(-1), writes.hungry]).toEqual(['2:1', true])
 })
 
-test('is not hungry where batches of the one partition wait that may all be in flight', () => {
-  const { writes, push } = queue({ inFlight: 2 })
-  const hungry = [1, 2, 3, 4].map(number => {
-    push(undefined, number)
-    return writes.hungry
-  })
-  expect(hungry).toEqual([true, true, true, false])
-})
+test.each([1, 2])(
+  'without partitions all that wait count, whether %i may be written at a time',
+  inFlightPerPartition => {
+    const { writes, push } = queue({ inFlight: 2, inFlightPerPartition })
+    const waiting = [1, 2, 3, 4].map(number => {
+      push(undefined, number)
+      return writes.hungry ? 'hungry' : number - writes.inFlight
+    })
+    expect(waiting.at(-1)).toBe(4 - inFlightPerPartition)
+    expect(waiting.indexOf(2)).toBe(waiting.findLastIndex(each => each === 'hungry') + 1)
+  },
+)
 
 test('of a partition that hangs, counts only as many as it may have in flight', () => {
   const { writes, push } = queue({ inFlight: 3, inFlightPerPartition: 1 })
