@@ -84,7 +84,7 @@ const MEBIBYTE = 1 << 20
 
 export const ROW_GROUP_BUDGET_BYTES: number = 256 * MEBIBYTE
 
-/** The windows of two destinations. More adds to the process what it allows: two keyed topics took 519 MB with this, 624 MB with twice as much. */
+/** The windows of two destinations at their defaults: one alone is bound by its window, and a lane and its row group take as much again. */
 const MEMORY_BUDGET_BYTES = 128 * MEBIBYTE
 
 export const DELIVERY_DEFAULTS: Required<DeliveryOptions> = {

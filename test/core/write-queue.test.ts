@@ -121,16 +121,18 @@ test('is hungry while fewer batches wait than may be in flight', async () => {
   expect([labels(started).at(-1), writes.hungry]).toEqual(['2:1', true])
 })
 
-test.each([1, 2])(
-  'without partitions all that wait count, whether %i may be written at a time',
-  inFlightPerPartition => {
+test.each([
+  [1, [true, true, false, false]],
+  [2, [true, true, true, false]],
+])(
+  'counts all that wait where there are no partitions and %i may be written at a time',
+  (inFlightPerPartition, hungry) => {
     const { writes, push } = queue({ inFlight: 2, inFlightPerPartition })
-    const waiting = [1, 2, 3, 4].map(number => {
+    const found = hungry.map((_, number) => {
       push(undefined, number)
-      return writes.hungry ? 'hungry' : number - writes.inFlight
+      return writes.hungry
     })
-    expect(waiting.at(-1)).toBe(4 - inFlightPerPartition)
-    expect(waiting.indexOf(2)).toBe(waiting.findLastIndex(each => each === 'hungry') + 1)
+    expect(found).toEqual(hungry)
   },
 )
 
