@@ -84,7 +84,7 @@ const MEBIBYTE = 1 << 20
 
 export const ROW_GROUP_BUDGET_BYTES: number = 256 * MEBIBYTE
 
-/** The windows of two destinations at their defaults: one alone is bound by its window, and a lane and its row group take as much again. */
+/** All of it taken up by one slow destination, a process with two lanes stays below 450 MB; each more under way adds its row groups. */
 const MEMORY_BUDGET_BYTES = 128 * MEBIBYTE
 
 export const DELIVERY_DEFAULTS: Required<DeliveryOptions> = {
