@@ -57,7 +57,11 @@ export function outcomesOf(
       delivered: piece.rows - lost.length,
       deadLettered: lost.length,
       bytes: lost.reduce((left, { payload }) => left - payload.length, piece.bytes),
-      checksum: subtractChecksums(piece.checksum, checksums.reduce(addChecksums, ZERO_CHECKSUM)),
+      // the sum of a reading without checksums
+      checksum:
+        piece.checksum === ZERO_CHECKSUM
+          ? ZERO_CHECKSUM
+          : subtractChecksums(piece.checksum, checksums.reduce(addChecksums, ZERO_CHECKSUM)),
     }
     return [piece, outcome] as const
   })

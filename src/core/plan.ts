@@ -60,7 +60,7 @@ export function planReading(unit: Unit, session: SinkSession, from: readonly Che
     batchBytes: session.limits?.batchBytes ?? 1 << 20,
     stableBatches: session.stableBatches ?? false,
     rowGroupBudgetBytes: unit.limits.rowGroupBudgetBytes,
-    checksums: true,
+    checksums: unit.limits.checksums,
   }
 }
 

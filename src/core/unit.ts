@@ -75,6 +75,8 @@ export interface UnitLimits {
   /** How long one batch may be tried, over all attempts. */
   readonly deliveryDeadlineMs: number
   readonly rowGroupBudgetBytes: number
+  /** Whether to sum checksums of the rows. */
+  readonly checksums: boolean
 }
 
 /** Progress since the last report. Sent one at a time; resolves when it is durable. */

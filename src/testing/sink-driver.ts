@@ -102,6 +102,7 @@ export function testUnit(job: TestJob, number: number, options: { attempt?: numb
       checkpointMs: 1_000,
       deliveryDeadlineMs: 60_000,
       rowGroupBudgetBytes: 256 * 1024 * 1024,
+      checksums: true,
     },
   }
 }

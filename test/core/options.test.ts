@@ -11,6 +11,16 @@ function unitsInFlight(lanes: number, delivery: DeliveryOptions): number {
   return destinations.get('memory/out')!.delivery.unitsInFlight
 }
 
+test('checksums are summed where that is asked for', () => {
+  const checksums = (delivery: DeliveryOptions) => {
+    const { destinations } = resolveOptions({ source, sinks: [{ sink, ...delivery }], lanes: 1 })
+    return destinations.get('memory/out')!.delivery.checksums
+  }
+  expect([checksums({}), checksums({ checksums: true })]).toEqual([false, true])
+  const wrong = { checksums: 'yes' } as unknown as DeliveryOptions
+  expect(() => checksums(wrong)).toThrow('sinks[0].checksums: must be true or false')
+})
+
 test('as many units are delivered at a time as there are lanes, if the window has room for their spans', () => {
   expect([0, 1, 2, 7].map(lanes => unitsInFlight(lanes, {}))).toEqual([2, 2, 2, 7])
   expect(unitsInFlight(64, {})).toBe(24)

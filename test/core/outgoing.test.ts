@@ -82,6 +82,16 @@ describe.each(ENCODINGS)('a settled write of $kind', encoding => {
   })
 })
 
+test('a reading without checksums has none to take refused rows out of', async () => {
+  const filled = fakeBatch(fakeRows(3))
+  const pieces = filled.pieces.map(piece => ({ ...piece, checksum: ZERO_CHECKSUM }))
+  const refused = [
+    { position: 1, payload: new Uint8Array(Buffer.from('{}')), key: null, cause: new Error('too large') },
+  ]
+  const [[, outcome]] = outcomesOf({ ...filled, pieces }, refused) as [[unknown, { checksum: string }]]
+  expect(outcome.checksum).toBe(ZERO_CHECKSUM)
+})
+
 test('a dead letter has the key of its record', () => {
   const refused = [{ position: 1, payload: new Uint8Array(Buffer.from('{}')), key: 'é', cause: new Error('too large') }]
   expect(deadLettersOf(fakeBatch(fakeRows(2)), refused)).toEqual([
