@@ -124,7 +124,7 @@ interface Progress {
 }
 
 function deliveryOf(
-  { type, name, uid }: DestinationRecord,
+  { type, name, uid, delivery: number }: DestinationRecord,
   manifest: Manifest,
   { record, lease, surroundings }: OwnedJob,
   control: Control,
@@ -143,7 +143,7 @@ function deliveryOf(
   }
 
   async function start(index: number): Promise<Unit> {
-    const id = `${record.jobId}/${uid}/0/${index}`
+    const id = `${record.jobId}/${uid}/${number}/${index}`
     return {
       id,
       attempt: await store.startUnit(lease, id),
@@ -151,7 +151,7 @@ function deliveryOf(
       organizationId: record.organizationId,
       leaseEpoch: lease.epoch,
       destination: { type, name, uid },
-      delivery: 0,
+      delivery: number,
       chunks: manifest.units[index]!.map(chunk => ({ chunk, file: manifest.files[chunk]! })),
       from: await checkpointsOf(index),
       ...(manifest.residual ? { predicate: manifest.residual } : {}),

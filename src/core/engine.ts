@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { sqliteStore } from '../stores/sqlite.ts'
-import type { JobRecord, ValueSet } from '../stores/store.ts'
+import type { Claimable, JobRecord, ValueSet, Wishes } from '../stores/store.ts'
 import { MemoryBudget } from './budget.ts'
 import { Changes } from './changes.ts'
 import { publish } from './diagnostics.ts'
@@ -10,6 +10,7 @@ import { toJob } from './job-view.ts'
 import { createLanes } from './lanes.ts'
 import { type EngineOptions, resolveOptions } from './options.ts'
 import { Owner } from './owner.ts'
+import { planRedelivery } from './redelivery.ts'
 import type { BackfillRequest } from './request.ts'
 import { resolveRequest } from './resolve.ts'
 import { inProcessRunner } from './runner.ts'
@@ -29,6 +30,23 @@ export interface Engine {
    * Asking twice is asking once. Rejects with code `conflict` if the job is already final.
    */
   cancel(jobId: string, scope?: Scope): Promise<Job>
+  /**
+   * A failed job goes on from its checkpoints, with only what is left of the destinations that are not through; where staging failed,
+   * it is staged afresh. Rejects with code `conflict` if the job is not failed, or its staged files were removed (`keepStagedMs`).
+   */
+  retry(jobId: string, scope?: Scope): Promise<Job>
+  /**
+   * Delivers the staged files of a job that has ended to one destination: once more, all chunks or some, or for the first time to one
+   * that the job did not have. Rejects with code `conflict` if the job has not ended or its staged files were removed
+   * (`keepStagedMs`), `invalid_request` for a destination or chunks that there are not.
+   */
+  redeliver(jobId: string, redelivery: Redelivery, scope?: Scope): Promise<Job>
+  /**
+   * What is in flight settles, and nothing more is sent until `resume`, not even by another process after a restart; a window that is
+   * being staged is staged to its end. Rejects with code `conflict` if the job is final. Pausing twice is pausing once.
+   */
+  pause(jobId: string, scope?: Scope): Promise<Job>
+  resume(jobId: string, scope?: Scope): Promise<Job>
   /**
    * The job as it is now, then again whenever it has changed, ending after its final state. A slow consumer misses
    * states in between, never the last.
@@ -55,6 +73,13 @@ export interface JobQuery extends Scope {
   readonly before?: { readonly time_created: string; readonly job_id: string }
 }
 
+export interface Redelivery {
+  readonly type: string
+  readonly name: string
+  /** Chunk numbers from `from` on, up to but not including `to`. Default: all. */
+  readonly chunks?: { readonly from: number; readonly to: number }
+}
+
 /** Validates the options (throws a `ConfigError`), and begins to take over jobs whose owner is gone. */
 export function createEngine(options: EngineOptions): Engine {
   const settings = resolveOptions(options)
@@ -74,6 +99,30 @@ export function createEngine(options: EngineOptions): Engine {
     const found = await store.get(jobId)
     if (found && found.organizationId === organizationOf(scope)) return found
     throw new MillraceError('not_found', `there is no job ${jobId}`)
+  }
+
+  /** Of a job that is not final; its owner, here or elsewhere, hears of it. */
+  async function wish(jobId: string, wishes: Wishes, scope?: Scope): Promise<Job> {
+    await record(jobId, scope)
+    const after = await store.wish(jobId, wishes, ['staging', 'transporting'])
+    if (!after || isFinal(after.status)) throw new MillraceError('conflict', `job ${jobId} is already ${after?.status}`)
+    owner.hurry(jobId)
+    changes.announce(jobId)
+    return toJob(after)
+  }
+
+  /** Takes a job up that was final. */
+  async function goOn({ jobId, epoch, beat }: JobRecord): Promise<Job> {
+    await claimLater({ jobId, epoch, beat })
+    changes.announce(jobId)
+    return toJob(await store.get(jobId).then(found => found!))
+  }
+
+  /** Stored, it will be done: a claim that fails now is made good by the next scan. */
+  async function claimLater(seen: Claimable): Promise<void> {
+    await owner
+      .claim(seen)
+      .catch(error => publish('warning', { message: `job ${seen.jobId} could not be claimed yet`, error }))
   }
 
   async function close(): Promise<void> {
@@ -97,10 +146,7 @@ export function createEngine(options: EngineOptions): Engine {
         destinations: resolved.destinations,
         timeCreated: new Date().toISOString(),
       })
-      // stored, it will be done: a claim that fails now is made good by the next scan
-      await owner
-        .claim({ jobId, epoch: 0, beat: 0 })
-        .catch(error => publish('warning', { message: `job ${jobId} could not be claimed yet`, error }))
+      await claimLater({ jobId, epoch: 0, beat: 0 })
       return toJob(await record(jobId, scope))
     },
     async get(jobId, scope) {
@@ -111,16 +157,19 @@ export function createEngine(options: EngineOptions): Engine {
       const records = await store.list({ ...query, ...page, organizationId: organizationOf({ organization_id }) })
       return records.map(toJob)
     },
-    async cancel(jobId, scope) {
-      await record(jobId, scope)
-      const after = await store.wish(jobId, { cancel: true }, ['staging', 'transporting'])
-      if (!after || isFinal(after.status)) {
-        throw new MillraceError('conflict', `job ${jobId} is already ${after?.status}, and can no longer be cancelled`)
-      }
-      owner.hurry(jobId)
-      changes.announce(jobId)
-      return toJob(after)
+    cancel: (jobId, scope) => wish(jobId, { cancel: true }, scope),
+    async retry(jobId, scope) {
+      const before = await record(jobId, scope)
+      const left = before.destinationRecords.filter(({ state }) => state !== 'completed')
+      const after = await store.reopen(jobId, ['failed'], { goOn: left.map(({ uid }) => uid) })
+      return goOn(after)
     },
+    async redeliver(jobId, redelivery, scope) {
+      const before = await record(jobId, scope)
+      return goOn(await store.reopen(jobId, ['completed', 'failed'], planRedelivery(before, redelivery, settings)))
+    },
+    pause: (jobId, scope) => wish(jobId, { pause: true }, scope),
+    resume: (jobId, scope) => wish(jobId, { pause: false }, scope),
     async *watch(jobId, { signal, ...scope } = {}) {
       const over = new AbortController()
       const waiting = signal ? AbortSignal.any([signal, over.signal]) : over.signal

@@ -1,4 +1,4 @@
-import type { JobRecord, Lease, Wishes } from '../stores/store.ts'
+import type { JobRecord, Lease, StagedState, Wishes } from '../stores/store.ts'
 import { deliverTo } from './destination-run.ts'
 import { publish } from './diagnostics.ts'
 import { asMillraceError, CancelledError, isMillraceError, MillraceError } from './errors.ts'
@@ -38,6 +38,9 @@ class Run {
   readonly #staging = new AbortController()
   readonly #delivery = new AbortController()
   #stop: ReportAnswer['stop']
+  #paused = false
+  /** Called when the job is to go on, or to end. */
+  #resume: () => void = () => {}
   #grace: NodeJS.Timeout | undefined
 
   constructor(lease: Lease, surroundings: Surroundings) {
@@ -76,17 +79,21 @@ class Run {
   stop(stop: 'drain' | 'cancel'): void {
     if (this.#stop === 'cancel' || this.#stop === stop) return
     this.#stop = stop
+    this.#resume()
     const reason = stop === 'cancel' ? new CancelledError('the job was cancelled') : new Left('the engine was closed')
     this.#staging.abort(reason)
     this.#grace ??= setTimeout(() => this.#delivery.abort(reason), this.#with.settings.cancelGraceMs)
   }
 
   #heed(wishes: Wishes): void {
+    this.#paused = wishes.pause ?? false
+    if (!this.#paused) this.#resume()
     if (wishes.cancel) this.stop('cancel')
   }
 
   #leaveAtOnce(reason: Left): void {
     this.#stop ??= 'drain'
+    this.#resume()
     this.#staging.abort(reason)
     this.#delivery.abort(reason)
   }
@@ -102,9 +109,9 @@ class Run {
       const failed = await this.#work(record, transitions)
       if (this.#stop === 'cancel') throw new CancelledError('the job was cancelled')
       if (this.#stop === 'drain') throw new Left('the engine was closed')
-      await this.#discard()
-      if (failed) await transitions.fail(failed)
-      else await transitions.complete()
+      const { failed: keepFailedMs, completed: keepCompletedMs } = this.#with.settings.keepStagedMs
+      if (failed) await transitions.fail(failed, keptFor(keepFailedMs))
+      else await transitions.complete(keepCompletedMs > 0 ? keptFor(keepCompletedMs) : await this.#discard())
     } catch (error) {
       await this.#endOtherwise(error, transitions)
     }
@@ -114,17 +121,33 @@ class Run {
   async #work(record: JobRecord, transitions: Transitions): Promise<MillraceError | undefined> {
     const job = { record, lease: this.#lease, surroundings: this.#with }
     if (record.status === 'staging') await transitions.beginTransport(await stageJob(job, this.#staging.signal))
-    this.#staging.signal.throwIfAborted()
-    return this.#transport(job)
+    for (;;) {
+      await this.#unpaused()
+      this.#staging.signal.throwIfAborted()
+      const failed = await this.#transport()
+      if (!this.#paused) return failed
+    }
+  }
+
+  /** Waits while the job is to pause; its leases and heartbeats go on. */
+  async #unpaused(): Promise<void> {
+    while (this.#paused && this.#stop === undefined) {
+      await new Promise<void>(resolve => {
+        this.#resume = resolve
+      })
+    }
   }
 
   /** Delivers to every destination at the same time; one that fails leaves the others alone. */
-  async #transport(job: OwnedJob): Promise<MillraceError | undefined> {
-    const manifest = await this.#with.store.manifest(job.record.jobId)
-    if (!manifest) throw new MillraceError('internal', 'the manifest of the staged files is missing in the store')
+  async #transport(): Promise<MillraceError | undefined> {
+    const { jobId } = this.#lease
+    const [record, manifest] = await Promise.all([this.#with.store.get(jobId), this.#with.store.manifest(jobId)])
+    if (!record || !manifest)
+      throw new MillraceError('internal', 'the manifest of the staged files is missing in the store')
+    const job: OwnedJob = { record, lease: this.#lease, surroundings: this.#with }
     const control = {
       signal: this.#delivery.signal,
-      stop: () => this.#stop,
+      stop: () => this.#stop ?? (this.#paused ? 'drain' : undefined),
       heed: (wishes: Wishes) => this.#heed(wishes),
     }
     const deliveries = job.record.destinationRecords.map(async destination => {
@@ -145,17 +168,26 @@ class Run {
   async #endOtherwise(error: unknown, transitions: Transitions): Promise<void> {
     const storeLost = isMillraceError(error) && (error.code === 'store_failed' || error.code === 'lease_lost')
     if (this.#stop === 'cancel' && !storeLost) {
-      await this.#discard()
-      return transitions.cancel()
+      return transitions.cancel(await this.#discard())
     }
     if (storeLost || this.#stop === 'drain' || error instanceof Left) throw error
-    await this.#discard()
-    await transitions.fail(asMillraceError(error, 'the job failed'))
+    // what was staged by half is of no use to a retry
+    const staged =
+      transitions.status === 'staging' ? await this.#discard() : keptFor(this.#with.settings.keepStagedMs.failed)
+    await transitions.fail(asMillraceError(error, 'the job failed'), staged)
   }
 
   /** Only the owner may: a beat tells whether that is still this process, and keeps others away meanwhile. */
-  async #discard(): Promise<void> {
-    await this.#with.store.beat(this.#lease)
-    await discardStaged({ lease: this.#lease, surroundings: this.#with })
+  async #discard(): Promise<StagedState> {
+    const { store, source } = this.#with
+    await store.beat(this.#lease)
+    const staging = (await store.get(this.#lease.jobId))?.staging
+    const gone = staging === undefined || (await discardStaged(source, staging))
+    return gone ? { state: 'gone' } : { state: 'discarding' }
   }
+}
+
+/** Removed by whoever looks for expired files first. */
+function keptFor(ms: number): StagedState {
+  return { state: 'kept', until: new Date(Date.now() + ms).toISOString() }
 }

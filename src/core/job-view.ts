@@ -25,6 +25,7 @@ export function toJob(record: JobRecord): Job {
     error_message: record.error?.message ?? null,
     error_code: record.error?.code ?? null,
     cancel_requested: record.wishes.cancel ?? false,
+    paused: record.wishes.pause ?? false,
     time_created: record.timeCreated,
     time_completed: record.timeCompleted ?? null,
   }

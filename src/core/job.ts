@@ -42,6 +42,7 @@ export const jobSchema = z.object({
   error_message: z.string().nullable(),
   error_code: z.string().nullable(),
   cancel_requested: z.boolean(),
+  paused: z.boolean().describe('Nothing is sent until the job is resumed.'),
   time_created: z.iso.datetime(),
   time_completed: z.iso.datetime().nullable(),
 })

@@ -33,6 +33,11 @@ export interface EngineOptions {
    * destinations: all of them (default), those with the given ids, or none but what it began itself.
    */
   readonly takeOver?: boolean | readonly string[]
+  /**
+   * How long staged files are kept once their job has ended: so long can a failed job be retried, and any be delivered again. Default
+   * 24 hours for failed jobs, 0 for completed ones.
+   */
+  readonly keepStagedMs?: { readonly failed?: number; readonly completed?: number }
   /** How long a cancelled job waits for what is in flight before it gives that up. Default 10 s. */
   readonly cancelGraceMs?: number
 }
@@ -83,6 +88,7 @@ export interface Settings {
   readonly memoryBudgetBytes: number
   readonly leaseMs: number
   readonly cancelGraceMs: number
+  readonly keepStagedMs: { readonly failed: number; readonly completed: number }
 }
 
 const MEBIBYTE = 1 << 20
@@ -115,8 +121,10 @@ export function resolveOptions(options: EngineOptions): Settings {
     memoryBudgetBytes: options.memoryBudgetBytes ?? MEMORY_BUDGET_BYTES,
     leaseMs: options.leaseMs ?? 30_000,
     cancelGraceMs: options.cancelGraceMs ?? 10_000,
+    keepStagedMs: { failed: 24 * 3_600_000, completed: 0, ...options.keepStagedMs },
   }
-  const { destinations: _, lanes: __, ...numbers } = settings
+  const { destinations: _, lanes: __, keepStagedMs, ...numbers } = settings
+  for (const [name, ms] of Object.entries(keepStagedMs)) checkCount(`keepStagedMs.${name}`, ms, problems)
   checkNumbers('', numbers, problems)
   checkCount('lanes', lanes, problems)
   if (problems.length > 0) {

@@ -68,6 +68,7 @@ export function outcomesOf(
 }
 
 export function deadLettersOf(filled: FilledBatch, refused: readonly RefusedRow[]): DeadLetter[] {
+  const time = new Date().toISOString()
   const starts = spanStarts(filled.pieces)
   return refused.map(({ position, payload, key, cause }) => ({
     chunk: filled.pieces[starts.findLastIndex(start => start <= position)]!.chunk,
@@ -75,5 +76,6 @@ export function deadLettersOf(filled: FilledBatch, refused: readonly RefusedRow[
     payload: Buffer.from(payload).toString(),
     key,
     cause: cause instanceof Error ? cause.message : String(cause),
+    time,
   }))
 }

@@ -6,6 +6,7 @@ import type { Claimable } from '../stores/store.ts'
 import { publish } from './diagnostics.ts'
 import { type JobRun, runJob } from './job-run.ts'
 import type { Surroundings } from './owned-job.ts'
+import { discardStaged } from './staging.ts'
 
 export class Owner {
   readonly #surroundings: Surroundings
@@ -59,9 +60,25 @@ export class Owner {
       for (const known of this.#seen.keys()) if (!ours.some(job => job.jobId === known)) this.#seen.delete(known)
       for (const job of ours)
         if (!this.#closed && this.#abandoned(job) && (await this.#isFit(job))) await this.claim(job)
+      await this.#discardExpired()
     } catch (error) {
       publish('warning', { message: 'looking for jobs to take over failed', error })
     }
+  }
+
+  /** Staged files whose time is over, and those whose removal was begun by somebody who did not end it. */
+  async #discardExpired(): Promise<void> {
+    const { store, source } = this.#surroundings
+    for (const jobId of await store.expired(new Date().toISOString())) {
+      if (this.#closed || !(await this.#knowsTable(jobId))) continue
+      const staging = await store.beginDiscard(jobId)
+      if (staging && (await discardStaged(source, staging))) await store.discarded(jobId)
+    }
+  }
+
+  async #knowsTable(jobId: string): Promise<boolean> {
+    const record = await this.#surroundings.store.get(jobId)
+    return record !== undefined && (await this.#surroundings.source.tables()).includes(record.request.table)
   }
 
   #mayHave(jobId: string): boolean {
@@ -78,10 +95,11 @@ export class Owner {
     return false
   }
 
-  /** Another process may serve other tables or destinations from the same store. */
+  /** Another process may serve other tables or destinations from the same store. To end a cancelled job takes neither. */
   async #isFit({ jobId }: Claimable): Promise<boolean> {
     const { store, source, settings } = this.#surroundings
     const record = await store.get(jobId)
+    if (record?.wishes.cancel) return true
     if (!record?.destinations.every(({ type, name }) => settings.destinations.has(`${type}/${name}`))) return false
     return (await source.tables()).includes(record.request.table)
   }

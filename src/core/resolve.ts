@@ -86,7 +86,7 @@ function resolveDestinations(
 }
 
 /** The same in every job, process and version: a UUID (version 8, RFC 9562) of the hash of type and name. */
-function destinationUid(type: string, name: string): string {
+export function destinationUid(type: string, name: string): string {
   const hex = createHash('sha256').update(`${type}\0${name}`).digest('hex')
   const variant = ((Number.parseInt(hex[16]!, 16) & 3) | 8).toString(16)
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20, 32)}`

@@ -1,5 +1,5 @@
 /** The first half of a job: its window becomes files. And their end: they are removed. */
-import type { StageRequest, TableSchema } from '../sources/source.ts'
+import type { Source, StageRequest, TableSchema } from '../sources/source.ts'
 import type { Manifest, StagingState } from '../stores/store.ts'
 import { closeWithin, openSession } from './destination-run.ts'
 import { publish } from './diagnostics.ts'
@@ -63,15 +63,16 @@ async function beginStaging({ record, lease, surroundings }: OwnedJob, signal: A
 
 const DISCARD_MS = 30_000
 
-/** Files that are left behind do no harm to the rows, so they fail no job. Only after a stored state that forbids reading them. */
-export async function discardStaged({ lease, surroundings }: Pick<OwnedJob, 'lease' | 'surroundings'>): Promise<void> {
-  const { source, store } = surroundings
-  const record = await store.get(lease.jobId)
-  if (!record?.staging) return
-  const { stagingId, saved } = record.staging
+/**
+ * Whether they are gone. Files that are left behind do no harm to the rows, so they fail no job. Only where a stored state, or the
+ * caller's lease, forbids others to read them.
+ */
+export async function discardStaged(source: Source, { stagingId, saved }: StagingState): Promise<boolean> {
   try {
     await source.discard(stagingId, saved ?? undefined, AbortSignal.timeout(DISCARD_MS))
+    return true
   } catch (error) {
     publish('warning', { message: `the staged files of ${stagingId} were not removed`, error })
+    return false
   }
 }

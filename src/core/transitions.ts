@@ -1,5 +1,8 @@
-/** The life of a job: `staging → transporting → completed`, with `failed` and `cancelled` reachable from both. */
-import type { JobChange, Lease, Manifest, Store } from '../stores/store.ts'
+/**
+ * The life of a job under one owner: `staging → transporting → completed`, with `failed` and `cancelled` reachable from both.
+ * `staged`: what becomes of the staged files. Only `Store.reopen` leads out of a final status.
+ */
+import type { JobChange, Lease, Manifest, StagedState, Store } from '../stores/store.ts'
 import { publish } from './diagnostics.ts'
 import type { MillraceError } from './errors.ts'
 import { isFinal, type JobStatus } from './job.ts'
@@ -9,9 +12,9 @@ export interface Transitions {
   /** The window is staged; what the delivery is fixed by is stored in the same write. */
   beginTransport(manifest: Manifest): Promise<void>
   /** Every row of every chunk is settled for every destination. */
-  complete(): Promise<void>
-  fail(error: MillraceError): Promise<void>
-  cancel(): Promise<void>
+  complete(staged: StagedState): Promise<void>
+  fail(error: MillraceError, staged: StagedState): Promise<void>
+  cancel(staged: StagedState): Promise<void>
 }
 
 const NEXT: Readonly<Record<JobStatus, readonly JobStatus[]>> = {
@@ -38,8 +41,8 @@ export function jobTransitions(store: Store, lease: Lease, initial: JobStatus, o
       return status
     },
     beginTransport: manifest => move('transporting', { manifest }),
-    complete: () => move('completed', {}),
-    fail: error => move('failed', { error: { code: error.code, message: error.message } }, error),
-    cancel: () => move('cancelled', {}),
+    complete: staged => move('completed', { staged }),
+    fail: (error, staged) => move('failed', { error: { code: error.code, message: error.message }, staged }, error),
+    cancel: staged => move('cancelled', { staged }),
   }
 }

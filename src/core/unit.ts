@@ -39,6 +39,8 @@ export interface DeadLetter {
   readonly payload: string
   readonly key: string | null
   readonly cause: string
+  /** When it was refused, ISO 8601. */
+  readonly time: string
 }
 
 /** What a destination can prove of what it took, for example offset ranges. */

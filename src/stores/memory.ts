@@ -1,18 +1,25 @@
 /** The store without a disk: for tests, and for hosts whose jobs may end with their process. */
-import type { Checkpoint, DeadLetter, Proof, UnitReport } from '../core/unit.ts'
+import type { Checkpoint, DeadLetter, DestinationRef, Proof, UnitReport } from '../core/unit.ts'
 import {
   addWishes,
   coversAny,
   isAhead,
+  isExpired,
   isUnfinished,
   jobExists,
   leaseLost,
+  leftOut,
   noDestination,
+  noJob,
+  notFinal,
+  redrive,
   requireActive,
   requireLatest,
+  requireReopenable,
   requireStatus,
+  wishesLeft,
 } from './rules.ts'
-import type { DestinationRecord, JobRecord, Lease, ListQuery, Manifest, Store, ValueSet } from './store.ts'
+import type { DestinationRecord, JobRecord, Lease, ListQuery, Manifest, RedrivenRow, Store, ValueSet } from './store.ts'
 import { ValueSetPieces } from './value-set.ts'
 
 /** Nothing survives the process. Closing keeps everything, so that a test can start a second engine on the same store. */
@@ -86,11 +93,17 @@ export function memoryStore(): Store {
       active(lease).set({ staging: copy(staging) })
     },
 
-    async transition(lease, from, to, { manifest, error, timeCompleted }) {
+    async transition(lease, from, to, { manifest, error, timeCompleted, staged }) {
       const job = owned(lease)
       const manifests = { stored: job.manifest !== undefined, given: manifest !== undefined }
       requireStatus(lease.jobId, from, job.record.status, manifests)
-      job.set({ status: to, ...(error && { error: copy(error) }), ...(timeCompleted && { timeCompleted }) })
+      job.set({
+        status: to,
+        ...(error && { error: copy(error) }),
+        ...(timeCompleted && { timeCompleted }),
+        ...(staged && { staged: copy(staged) }),
+      })
+      if (to === 'failed' || to === 'cancelled') job.giveUpDestinations()
       if (!manifest) return
       job.manifest = copy(manifest)
       job.set({ numChunks: manifest.files.length, chunksLeft: job.countChunksLeft(manifest.files.length) })
@@ -106,6 +119,50 @@ export function memoryStore(): Store {
         ...(change.error && { error: copy(change.error) }),
       })
       job.recountChunksLeft()
+    },
+
+    async reopen(jobId, from, reopening) {
+      const job = jobs.get(jobId)
+      if (!job) throw noJob(jobId)
+      requireReopenable(jobId, from, job.record)
+      const { goOn = [], again = [], added = [] } = copy(reopening)
+      for (const uid of [...goOn, ...again.map(one => one.uid)]) job.destination(uid)
+      const { epoch, wishes } = job.record
+      job.set({
+        status: job.manifest ? 'transporting' : 'staging',
+        epoch: epoch + 1,
+        beat: 0,
+        wishes: wishesLeft(wishes),
+        error: undefined,
+        timeCompleted: undefined,
+        staged: undefined,
+        ...(job.record.staging && !job.manifest ? { staging: { ...job.record.staging, saved: null } } : {}),
+      })
+      for (const ref of added) job.addDestination(ref)
+      for (const uid of goOn) job.destination(uid).set({ state: 'pending', error: undefined })
+      for (const { uid, from, to } of again) {
+        const chunks = [...(job.manifest?.files.keys() ?? [])]
+        job.destination(uid).startDelivery(chunks.filter(chunk => chunk < from || chunk >= to))
+      }
+      job.recountChunksLeft()
+      return job.read()
+    },
+
+    async expired(now) {
+      const finals = [...jobs.values()].filter(({ record }) => !isUnfinished(record.status))
+      return finals.filter(({ record }) => isExpired(record.staged, now)).map(({ record }) => record.jobId)
+    },
+
+    async beginDiscard(jobId) {
+      const record = jobs.get(jobId)?.record
+      if (!record?.staging || isUnfinished(record.status) || record.staged?.state === 'gone') return undefined
+      jobs.get(jobId)!.set({ staged: { state: 'discarding' } })
+      return record.staging
+    },
+
+    async discarded(jobId) {
+      const job = jobs.get(jobId)
+      if (job?.record.staged?.state === 'discarding') job.set({ staged: { state: 'gone' } })
     },
 
     async manifest(jobId) {
@@ -127,7 +184,7 @@ export function memoryStore(): Store {
     async report(lease, report, maxDeadLetters) {
       const job = active(lease)
       const destination = job.destination(report.destination)
-      requireLatest(report, { attempt: job.attempts.get(report.unit), delivery: destination.delivery })
+      requireLatest(report, { attempt: job.attempts.get(report.unit), delivery: destination.record.delivery })
       const deadLettersRefused = destination.store(copy(report), maxDeadLetters)
       job.recountChunksLeft()
       return { deadLettersRefused, wishes: job.record.wishes }
@@ -136,6 +193,13 @@ export function memoryStore(): Store {
     async *deadLetters(jobId, uid) {
       const letters = [...(jobs.get(jobId)?.destinations.get(uid)?.deadLetters.values() ?? [])]
       yield* letters.sort((a, b) => a.chunk - b.chunk || a.row - b.row)
+    },
+
+    async redriven(jobId, uid, rows) {
+      const job = jobs.get(jobId)
+      if (!job) throw noJob(jobId)
+      if (isUnfinished(job.record.status)) throw notFinal(jobId, job.record.status)
+      return job.destination(uid).redrive(copy(rows))
     },
 
     async proof(jobId, uid) {
@@ -174,7 +238,7 @@ class MemoryJob {
   record: JobRecord
   manifest: Manifest | undefined
   readonly attempts = new Map<string, number>()
-  readonly destinations: ReadonlyMap<string, MemoryDestination>
+  readonly destinations: Map<string, MemoryDestination>
 
   constructor(record: JobRecord) {
     this.record = record
@@ -195,6 +259,18 @@ class MemoryJob {
     return destination
   }
 
+  addDestination(ref: DestinationRef): void {
+    this.destinations.set(ref.uid, new MemoryDestination(newDestination(ref)))
+    this.set({ destinations: [...this.record.destinations, ref] })
+  }
+
+  giveUpDestinations(): void {
+    for (const destination of this.destinations.values()) {
+      const { state } = destination.record
+      if (state === 'pending' || state === 'delivering') destination.set({ state: 'cancelled' })
+    }
+  }
+
   recountChunksLeft(): void {
     if (this.record.numChunks !== undefined) this.set({ chunksLeft: this.countChunksLeft(this.record.numChunks) })
   }
@@ -210,7 +286,6 @@ class MemoryJob {
 
 class MemoryDestination {
   record: DestinationRecord
-  delivery = 0
   checkpoints = new Map<number, Checkpoint>()
   deadLetters = new Map<string, DeadLetter>()
   proof = new Map<string, Proof[number]>()
@@ -225,7 +300,6 @@ class MemoryDestination {
 
   /** Answers how many dead letters it refused. */
   store(report: UnitReport, maxDeadLetters: number): number {
-    if (report.delivery > this.delivery) this.#startDelivery(report.delivery)
     const refused = this.#addDeadLetters(report.deadLetters, maxDeadLetters)
     for (const checkpoint of report.checkpoints) {
       if (coversAny(checkpoint, refused) || !isAhead(checkpoint, this.checkpoints.get(checkpoint.chunk))) continue
@@ -236,11 +310,22 @@ class MemoryDestination {
     return refused.length
   }
 
-  #startDelivery(delivery: number): void {
-    this.delivery = delivery
-    this.checkpoints = new Map()
+  startDelivery(without: readonly number[]): void {
+    this.checkpoints = new Map(without.map(chunk => [chunk, leftOut(chunk)]))
     this.deadLetters = new Map()
     this.proof = new Map()
+    const delivery = this.record.delivery + 1
+    this.set({ state: 'pending', error: undefined, delivery, ...sums([...this.checkpoints.values()]) })
+  }
+
+  redrive(rows: readonly RedrivenRow[]): number {
+    const found = rows.filter(({ chunk, row }) => this.deadLetters.delete(`${chunk}/${row}`))
+    for (const row of found) {
+      const after = redrive(this.checkpoints.get(row.chunk), row)
+      if (after) this.checkpoints.set(row.chunk, after)
+    }
+    this.set(sums([...this.checkpoints.values()]))
+    return found.length
   }
 
   #addDeadLetters(letters: readonly DeadLetter[], max: number): readonly DeadLetter[] {
@@ -255,15 +340,6 @@ class MemoryDestination {
 }
 
 function newJob(job: Parameters<Store['create']>[0]): MemoryJob {
-  const destinationRecords = job.destinations.map(
-    (destination): DestinationRecord => ({
-      ...destination,
-      state: 'pending',
-      error: undefined,
-      saved: undefined,
-      ...sums([]),
-    }),
-  )
   return new MemoryJob({
     ...job,
     status: 'staging',
@@ -271,12 +347,17 @@ function newJob(job: Parameters<Store['create']>[0]): MemoryJob {
     beat: 0,
     wishes: {},
     staging: undefined,
+    staged: undefined,
     numChunks: undefined,
     chunksLeft: undefined,
     error: undefined,
     timeCompleted: undefined,
-    destinationRecords,
+    destinationRecords: job.destinations.map(newDestination),
   })
+}
+
+function newDestination(ref: DestinationRef): DestinationRecord {
+  return { ...ref, state: 'pending', error: undefined, saved: undefined, delivery: 0, ...sums([]) }
 }
 
 function sums(checkpoints: readonly Checkpoint[]) {

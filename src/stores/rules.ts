@@ -3,7 +3,7 @@
 import { MillraceError, StoreError } from '../core/errors.ts'
 import type { JobStatus } from '../core/job.ts'
 import type { Checkpoint, DeadLetter, UnitReport } from '../core/unit.ts'
-import type { Lease, Wishes } from './store.ts'
+import type { JobRecord, Lease, RedrivenRow, StagedState, Wishes } from './store.ts'
 
 /** Watermarks only rise, and what is done stays done. At an unmoved one, `done` is still news: the rest of the chunk had no rows. */
 export function isAhead(next: Checkpoint, stored: Checkpoint | undefined): boolean {
@@ -18,7 +18,61 @@ export function coversAny(checkpoint: Checkpoint, refused: readonly DeadLetter[]
 }
 
 export function addWishes(wishes: Wishes, more: Wishes): Wishes {
-  return wishes.cancel || more.cancel ? { cancel: true } : {}
+  const pace = { ...wishes.pace, ...more.pace }
+  return {
+    ...(wishes.cancel || more.cancel ? { cancel: true } : {}),
+    ...((more.pause ?? wishes.pause) ? { pause: true } : {}),
+    ...(Object.keys(pace).length > 0 ? { pace } : {}),
+  }
+}
+
+/** What is still wished when a job goes on after its end. */
+export function wishesLeft({ cancel: _, ...left }: Wishes): Wishes {
+  return left
+}
+
+/** The compare of `reopen`. */
+export function requireReopenable(
+  jobId: string,
+  from: readonly JobStatus[],
+  job: Pick<JobRecord, 'status' | 'staged' | 'numChunks'>,
+): void {
+  if (!from.includes(job.status)) throw new MillraceError('conflict', `job ${jobId} is ${job.status}`)
+  if (job.numChunks !== undefined && job.staged !== undefined && job.staged.state !== 'kept')
+    throw new MillraceError('conflict', `the staged files of job ${jobId} were removed: start a new job`)
+}
+
+/** Whether nobody is to read the staged files of a final job any more, and they may still be there. */
+export function isExpired(staged: StagedState | undefined, now: string): boolean {
+  if (staged === undefined || staged.state === 'gone') return false
+  return staged.state === 'discarding' || (staged.until !== undefined && staged.until <= now)
+}
+
+/** A row that was a dead letter was delivered. Undefined where the chunk's tallies do not reach up to it and need no change. */
+export function redrive(
+  checkpoint: Checkpoint | undefined,
+  { row, bytes, checksum }: RedrivenRow,
+): Checkpoint | undefined {
+  if (checkpoint === undefined || row >= checkpoint.row) return undefined
+  return {
+    ...checkpoint,
+    delivered: checkpoint.delivered + 1,
+    deadLettered: checkpoint.deadLettered - 1,
+    bytes: checkpoint.bytes + bytes,
+    checksum: addHex(checkpoint.checksum, checksum),
+  }
+}
+
+/** Modulo 2^64; not `addChecksums`, which would load WebAssembly into the thread of the sqlite store. */
+function addHex(a: string, b: string): string {
+  return BigInt.asUintN(64, BigInt(`0x${a}`) + BigInt(`0x${b}`))
+    .toString(16)
+    .padStart(16, '0')
+}
+
+/** A chunk that a redelivery leaves out. */
+export function leftOut(chunk: number): Checkpoint {
+  return { chunk, row: 0, done: true, delivered: 0, filtered: 0, deadLettered: 0, bytes: 0, checksum: '0'.repeat(16) }
 }
 
 /** Not `isFinal` of `core/job.ts`, which would load zod into the thread of the sqlite store. */
@@ -43,7 +97,7 @@ export function requireStatus(
 
 /** `latest`: the unit's attempt and the destination's delivery that the store knows. */
 export function requireLatest(report: UnitReport, latest: { attempt: number | undefined; delivery: number }): void {
-  if (report.attempt === latest.attempt && report.delivery >= latest.delivery) return
+  if (report.attempt === latest.attempt && report.delivery === latest.delivery) return
   const what = `attempt ${report.attempt} of unit ${report.unit}`
   throw new StoreError(`${what} is not the latest: the unit was started again elsewhere`, { code: 'lease_lost' })
 }
@@ -55,6 +109,14 @@ export function leaseLost(lease: Lease): StoreError {
 
 export function jobExists(jobId: string): MillraceError {
   return new MillraceError('conflict', `there is already a job ${jobId}`)
+}
+
+export function noJob(jobId: string): MillraceError {
+  return new MillraceError('not_found', `there is no job ${jobId}`)
+}
+
+export function notFinal(jobId: string, status: JobStatus): MillraceError {
+  return new MillraceError('conflict', `job ${jobId} is ${status}: wait for its end`)
 }
 
 export function noDestination(jobId: string, uid: string): MillraceError {

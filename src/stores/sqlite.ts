@@ -48,6 +48,15 @@ export function sqliteStore(options: SqliteStoreOptions = {}): Store {
     transition: (lease, from, to, change) => connection.call('transition', lease, from, to, change),
     setDestination: (lease, uid, change) => connection.call('setDestination', lease, uid, change),
 
+    async reopen(jobId, from, reopening) {
+      return toRecord((await connection.call('reopen', jobId, from, reopening))!)
+    },
+
+    expired: now => connection.call('expired', now),
+    beginDiscard: jobId => connection.call('beginDiscard', jobId),
+    discarded: jobId => connection.call('discarded', jobId),
+    redriven: (jobId, uid, rows) => connection.call('redriven', jobId, uid, rows),
+
     async manifest(jobId) {
       const text = await connection.call('manifest', jobId)
       return text === undefined ? undefined : JSON.parse(text)

@@ -54,12 +54,36 @@ export interface Store {
 
   /**
    * Compare-and-set on the status: rejects with code `conflict`, and changes nothing, if it is not `from`, or if `change` has a
-   * manifest and the job already has one.
+   * manifest and the job already has one. On the way to `failed` or `cancelled`, destinations that are still pending or
+   * delivering become `cancelled`.
    */
   transition(lease: Lease, from: JobStatus, to: JobStatus, change: JobChange): Promise<void>
 
   /** Changes one destination of a job that is not final; the first `failed` stays, with its error. */
   setDestination(lease: Lease, uid: string, change: DestinationChange): Promise<void>
+
+  /**
+   * Makes a final job unfinished again, owned by nobody, under a new epoch: `transporting` where it has a manifest, else `staging`.
+   * Its error, its time of completion and its wish to be cancelled are dropped, and without a manifest also what its source saved. Rejects with code `conflict`, and changes nothing, if
+   * its status is not one of `from`, or if it has a manifest whose files are `gone` or on their way there; `not_found` if there is no such job, or a
+   * delivery is to be repeated to a destination that it does not have.
+   */
+  reopen(jobId: string, from: readonly JobStatus[], reopening: Reopening): Promise<JobRecord>
+
+  /**
+   * Final jobs whose staged files are still there although nobody is to read them any more: their time was over at `now`, or their
+   * removal was begun and not ended.
+   */
+  expired(now: string): Promise<readonly string[]>
+
+  /**
+   * Forbids the staged files of a final job to be read, for good, and answers what to discard; undefined where that is nothing: the
+   * job is not final, or its files are gone.
+   */
+  beginDiscard(jobId: string): Promise<StagingState | undefined>
+
+  /** The staged files of a job that `beginDiscard` answered for are gone. */
+  discarded(jobId: string): Promise<void>
 
   manifest(jobId: string): Promise<Manifest | undefined>
 
@@ -74,10 +98,8 @@ export interface Store {
    * changes nothing, except that one at the same row may newly say that the chunk is done. Dead letters are keyed by
    * destination, delivery, chunk and row, so that a repeat counts once; those that would exceed `maxDeadLetters` of the
    * destination are refused from the first such on, and no checkpoint of the same report that covers a refused row is
-   * stored. Proof that is already there is not added again.
-   *
-   * The first report of a later delivery starts the destination anew: sums, checkpoints, dead letters and proof are those
-   * of the latest delivery, and reports of earlier ones are refused with `lease_lost`.
+   * stored. Proof that is already there is not added again. Reports of another delivery than the destination's present one are refused
+   * with `lease_lost`.
    */
   report(
     lease: Lease,
@@ -85,10 +107,16 @@ export interface Store {
     maxDeadLetters: number,
   ): Promise<{ readonly deadLettersRefused: number; readonly wishes: Wishes }>
 
-  /** Ordered by chunk and row. */
+  /** Of the latest delivery, ordered by chunk and row. */
   deadLetters(jobId: string, destination: string): AsyncIterable<DeadLetter>
 
-  /** What the destination proved so far, in the order of the reports. */
+  /**
+   * Dead letters of a final job that the destination took after all: they are removed, and their chunks' tallies count them as delivered
+   * instead. Those that are no longer there change nothing. Answers how many were. Rejects with code `conflict` if the job is not final.
+   */
+  redriven(jobId: string, destination: string, rows: readonly RedrivenRow[]): Promise<number>
+
+  /** What the destination proved so far of its latest delivery, in the order of the reports. */
   proof(jobId: string, destination: string): Promise<Proof>
 
   /**
@@ -128,6 +156,8 @@ export interface JobRecord extends NewJob {
   readonly beat: number
   readonly wishes: Wishes
   readonly staging: StagingState | undefined
+  /** Of a final job with staged files. */
+  readonly staged: StagedState | undefined
   readonly numChunks: number | undefined
   /** Chunks that some destination that has not failed has yet to settle; undefined while staging. Kept by `report` and `setDestination`. */
   readonly chunksLeft: number | undefined
@@ -141,6 +171,8 @@ export interface DestinationRecord extends DestinationRef {
   readonly error: StoredError | undefined
   /** What the sink saved for this job. */
   readonly saved: Json | undefined
+  /** 0, raised by every redelivery. */
+  readonly delivery: number
   /** Sums over the checkpoints of the latest delivery. */
   readonly delivered: number
   readonly filtered: number
@@ -171,15 +203,50 @@ export interface Manifest {
   readonly units: readonly (readonly number[])[]
 }
 
-/** Added up: a wish once made is kept until the job is final. */
+/** A wish once made is kept until another takes its place; that to be cancelled until the job is reopened. */
 export interface Wishes {
   readonly cancel?: boolean
+  readonly pause?: boolean
+  /** By destination uid; null: as the destination is registered. */
+  readonly pace?: Readonly<Record<string, Pace | null>>
 }
+
+/** Most that a destination is to be sent in a second, over all its units. A limit that is missing is none. */
+export interface Pace {
+  readonly rowsPerSecond?: number
+  readonly bytesPerSecond?: number
+}
+
+/** `kept`: may be read until the time, if any; `discarding`: may not be read any more; `gone`: were removed. */
+export type StagedState =
+  | { readonly state: 'kept'; readonly until?: string }
+  | { readonly state: 'discarding' }
+  | { readonly state: 'gone' }
 
 export interface JobChange {
   readonly manifest?: Manifest
   readonly error?: StoredError
   readonly timeCompleted?: string
+  /** Given with a final status. */
+  readonly staged?: StagedState
+}
+
+export interface Reopening {
+  /** To be delivered to again, from their checkpoints: they become `pending`, and their error is dropped. */
+  readonly goOn?: readonly string[]
+  /** Not of the job yet. */
+  readonly added?: readonly DestinationRef[]
+  /** A new delivery to a destination of the job. Chunks that are not in [from, to) count as settled in it, with no row delivered. */
+  readonly again?: readonly { readonly uid: string; readonly from: number; readonly to: number }[]
+}
+
+export interface RedrivenRow {
+  readonly chunk: number
+  readonly row: number
+  /** Of the payload. */
+  readonly bytes: number
+  /** Of the row, 16 hex digits. */
+  readonly checksum: string
 }
 
 export interface DestinationChange {

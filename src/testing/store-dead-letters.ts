@@ -20,7 +20,14 @@ export const deadLetterCases: readonly StoreCase[] = [
     async store => {
       const owned = await deliveringJob(store, 12)
       const reporter = await startReporter(store, owned)
-      const odd = { chunk: 3, row: 1, payload: '{"text":"é😀\\n\'\\""}', key: '', cause: 'because\nof "that"' }
+      const odd = {
+        chunk: 3,
+        row: 1,
+        payload: '{"text":"é😀\\n\'\\""}',
+        key: '',
+        cause: 'because\nof "that"',
+        time: '2026-11-02T09:00:00.000Z',
+      }
       await reporter.report({ deadLetters: [letterAt(10, 2), letterAt(2, 100), odd] }, 10)
       await reporter.report({ deadLetters: [letterAt(2, 20)] }, 10)
       assert.deepEqual(await collect(store.deadLetters(owned.jobId, KAFKA.uid)), [

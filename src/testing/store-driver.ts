@@ -71,8 +71,17 @@ export function checkpointAt(chunk: number, row: number, done = false): Checkpoi
   return { chunk, row, done, delivered, filtered, deadLettered: 0, bytes: delivered * 100, checksum }
 }
 
+const TIME = '2026-11-02T09:00:00.000Z'
+
 export function letterAt(chunk: number, row: number): DeadLetter {
-  return { chunk, row, payload: `{"row":"${chunk}/${row}"}`, key: row % 2 ? `key ${row}` : null, cause: 'too large' }
+  return {
+    chunk,
+    row,
+    payload: `{"row":"${chunk}/${row}"}`,
+    key: row % 2 ? `key ${row}` : null,
+    cause: 'too large',
+    time: TIME,
+  }
 }
 
 export function unitId(jobId: string, to: DestinationRef, number = 0, delivery = 0): string {

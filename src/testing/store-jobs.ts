@@ -13,6 +13,7 @@ export const jobCases: readonly StoreCase[] = [
         state: 'pending',
         error: undefined,
         saved: undefined,
+        delivery: 0,
         ...{ delivered: 0, filtered: 0, deadLettered: 0, bytes: 0, chunksDone: 0 },
       }
       const expected = {
@@ -22,6 +23,7 @@ export const jobCases: readonly StoreCase[] = [
         beat: 0,
         wishes: {},
         staging: undefined,
+        staged: undefined,
         numChunks: undefined,
         chunksLeft: undefined,
         error: undefined,

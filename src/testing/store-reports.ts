@@ -1,10 +1,9 @@
-/** Tests of units and their reports: attempts, checkpoints, sums, chunks left, redelivery. */
+/** Tests of units and their reports: attempts, checkpoints, sums, chunks left. */
 import assert from 'node:assert/strict'
 import {
   checkpointAt,
   checkpointsOf,
   chunksLeft,
-  collect,
   deliveringJob,
   destinationOf,
   everythingOf,
@@ -256,34 +255,4 @@ const chunkCounts: readonly StoreCase[] = [
   ],
 ]
 
-const redelivery: readonly StoreCase[] = [
-  [
-    'a later delivery starts its destination anew, and ends the earlier one',
-    async store => {
-      const owned = await deliveringJob(store, 2)
-      const [kafka, hook] = [await startReporter(store, owned), await startReporter(store, owned, HOOK)]
-      await hook.settle([0, 10, true], [1, 10, true])
-      await kafka.settle([0, 10, true], [1, 10, true])
-      await kafka.report({ deadLetters: [letterAt(0, 1)], proof: [{ first: '0', last: '9' }] }, 1)
-      assert.equal(await chunksLeft(store, owned.jobId), 0)
-      const again = await startReporter(store, owned, KAFKA, 0, 1)
-      const answer = await again.report(
-        { checkpoints: [checkpointAt(1, 5)], deadLetters: [letterAt(1, 1)], proof: [{ first: '10', last: '19' }] },
-        1,
-      )
-      assert.equal(answer.deadLettersRefused, 0)
-      assert.deepEqual(await checkpointsOf(store, owned.jobId), [checkpointAt(1, 5)])
-      assert.deepEqual(await collect(store.deadLetters(owned.jobId, KAFKA.uid)), [letterAt(1, 1)])
-      assert.deepEqual(await store.proof(owned.jobId, KAFKA.uid), [{ first: '10', last: '19' }])
-      const { delivered, chunksDone } = await destinationOf(store, owned.jobId)
-      assert.deepEqual({ delivered, chunksDone }, { delivered: 5, chunksDone: 0 })
-      assert.equal(await chunksLeft(store, owned.jobId), 2)
-      await refused('lease_lost', kafka.settle([0, 20, true]))
-      await again.settle([0, 10, true])
-      assert.equal(await chunksLeft(store, owned.jobId), 1)
-      assert.equal((await checkpointsOf(store, owned.jobId, HOOK)).length, 2)
-    },
-  ],
-]
-
-export const reportCases: readonly StoreCase[] = [...attempts, ...checkpoints, ...chunkCounts, ...redelivery]
+export const reportCases: readonly StoreCase[] = [...attempts, ...checkpoints, ...chunkCounts]

@@ -10,6 +10,7 @@ import { durabilityCases } from './store-durability.ts'
 import { jobCases } from './store-jobs.ts'
 import { ownershipCases } from './store-ownership.ts'
 import { progressCases } from './store-progress.ts'
+import { reopeningCases } from './store-reopening.ts'
 import { reportCases } from './store-reports.ts'
 import { valueSetCases } from './store-value-sets.ts'
 
@@ -32,6 +33,7 @@ export function testStore({ create, reopen }: StoreTestOptions): readonly StoreT
     ...ownershipCases,
     ...progressCases,
     ...reportCases,
+    ...reopeningCases,
     ...deadLetterCases,
     ...proofCases,
     ...valueSetCases,

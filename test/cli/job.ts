@@ -22,6 +22,7 @@ export function sampleJob(changes: Partial<Job> = {}): Job {
     error_message: null,
     error_code: null,
     cancel_requested: false,
+    paused: false,
     time_created: '2026-03-01T12:00:00.000Z',
     time_completed: null,
     ...changes,

@@ -75,9 +75,9 @@ describe.each(ENCODINGS)('a settled write of $kind', encoding => {
 
   test('makes dead letters of refused rows, in staged order and without framing', async () => {
     expect(deadLettersOf(filled, await openRefused(refused, open))).toEqual([
-      { chunk: 0, row: 2, payload: '{"row":2}', key: null, cause: 'no such column' },
-      { chunk: 0, row: 8, payload: '{"row":8}', key: null, cause: 'no such column' },
-      { chunk: 0, row: 9, payload: '{"row":9}', key: null, cause: 'too large' },
+      { chunk: 0, row: 2, payload: '{"row":2}', key: null, cause: 'no such column', time: expect.any(String) },
+      { chunk: 0, row: 8, payload: '{"row":8}', key: null, cause: 'no such column', time: expect.any(String) },
+      { chunk: 0, row: 9, payload: '{"row":9}', key: null, cause: 'too large', time: expect.any(String) },
     ])
   })
 })
@@ -95,7 +95,7 @@ test('a reading without checksums has none to take refused rows out of', async (
 test('a dead letter has the key of its record', () => {
   const refused = [{ position: 1, payload: new Uint8Array(Buffer.from('{}')), key: 'é', cause: new Error('too large') }]
   expect(deadLettersOf(fakeBatch(fakeRows(2)), refused)).toEqual([
-    { chunk: 0, row: 1, payload: '{}', key: 'é', cause: 'too large' },
+    { chunk: 0, row: 1, payload: '{}', key: 'é', cause: 'too large', time: expect.any(String) },
   ])
 })
 

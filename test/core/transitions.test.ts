@@ -13,13 +13,14 @@ const MANIFEST: Manifest = {
   units: [[0]],
 }
 const DAMAGED = new FormatError('file_corrupt', '0.parquet: damaged')
+const GONE = { state: 'gone' } as const
 
 /** How each status is reached. */
 const MOVES: Readonly<Record<Exclude<JobStatus, 'staging'>, (transitions: Transitions) => Promise<void>>> = {
   transporting: transitions => transitions.beginTransport(MANIFEST),
-  completed: transitions => transitions.complete(),
-  failed: transitions => transitions.fail(DAMAGED),
-  cancelled: transitions => transitions.cancel(),
+  completed: transitions => transitions.complete(GONE),
+  failed: transitions => transitions.fail(DAMAGED, GONE),
+  cancelled: transitions => transitions.cancel(GONE),
 }
 const ALLOWED = [
   'staging transporting',
@@ -88,7 +89,7 @@ describe('a job', () => {
 test('says when a job ended', async () => {
   const { store, transitions } = await jobIn('staging')
   const before = Date.now()
-  await transitions.cancel()
+  await transitions.cancel(GONE)
   const { timeCompleted } = (await store.get('job'))!
   expect(timeCompleted).toBe(new Date(timeCompleted!).toISOString())
   expect(Date.parse(timeCompleted!)).toBeGreaterThanOrEqual(before)
@@ -102,7 +103,7 @@ test('stays where it was if the store refuses', async () => {
   expect([transitions.status, moves]).toEqual(['staging', []])
   const broken: Store = { ...store, transition: () => Promise.reject(new StoreError('disk full')) }
   const onBroken = jobTransitions(broken, lease, 'transporting', () => moves.push('completed'))
-  await expect(onBroken.complete()).rejects.toThrow('disk full')
+  await expect(onBroken.complete(GONE)).rejects.toThrow('disk full')
   expect([onBroken.status, moves]).toEqual(['transporting', []])
 })
 
@@ -111,8 +112,8 @@ test('tells the diagnostics channel of each status that is stored, with the erro
   const listen = (message: unknown): void => void messages.push(message)
   subscribe('millrace:job', listen)
   const { transitions } = await jobIn('transporting')
-  await transitions.fail(DAMAGED)
-  await transitions.complete().catch(() => {})
+  await transitions.fail(DAMAGED, GONE)
+  await transitions.complete(GONE).catch(() => {})
   unsubscribe('millrace:job', listen)
   expect(messages).toEqual([
     { job_id: 'job', status: 'transporting' },

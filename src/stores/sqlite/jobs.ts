@@ -2,7 +2,7 @@
 import type { DestinationState, JobStatus } from '../../core/job.ts'
 import { Moved } from '../../core/thread-rpc.ts'
 import { addWishes, jobExists } from '../rules.ts'
-import type { Claimable, DestinationRecord, JobRecord, ListQuery, NewJob, Wishes } from '../store.ts'
+import type { Claimable, DestinationRecord, JobRecord, ListQuery, NewJob, StagedState, Wishes } from '../store.ts'
 import type { Database } from './database.ts'
 
 /** A page ends behind the record that brings its requests to this many bytes. */
@@ -67,7 +67,7 @@ export function jobCalls(db: Database) {
   }
 }
 
-function moved(record: StoredRecord | undefined): Moved<StoredRecord | undefined> {
+export function moved(record: StoredRecord | undefined): Moved<StoredRecord | undefined> {
   return new Moved(record, record ? [buffer(record)] : [])
 }
 
@@ -104,6 +104,8 @@ interface JobRow {
   beat: number
   wishes: string
   staging: string | null
+  staged: 'kept' | 'discarding' | 'gone' | null
+  stagedUntil: string | null
   numChunks: number | null
   chunksLeft: number | null
   error: string | null
@@ -111,10 +113,11 @@ interface JobRow {
 }
 
 const JOB_COLUMNS = `job_id AS jobId, organization_id AS organizationId, partition_key AS partitionKey,
-  time_created AS timeCreated, status, epoch, beat, wishes, staging, num_chunks AS numChunks, chunks_left AS chunksLeft,
+  time_created AS timeCreated, status, epoch, beat, wishes, staging, staged,
+  staged_until AS stagedUntil, num_chunks AS numChunks, chunks_left AS chunksLeft,
   error, time_completed AS timeCompleted`
 
-function readJob(db: Database, jobId: string): StoredRecord | undefined {
+export function readJob(db: Database, jobId: string): StoredRecord | undefined {
   const row = db.get<JobRow>(`SELECT ${JOB_COLUMNS} FROM jobs WHERE job_id = $jobId`, { jobId })
   return row && toRecord(db, row)
 }
@@ -161,12 +164,18 @@ function toRecord(db: Database, row: JobRow): StoredRecord {
     beat: row.beat,
     wishes: JSON.parse(row.wishes),
     staging: parse(row.staging),
+    staged: stagedOf(row),
     numChunks: row.numChunks ?? undefined,
     chunksLeft: row.chunksLeft ?? undefined,
     error: parse(row.error),
     timeCompleted: row.timeCompleted ?? undefined,
     destinationRecords,
   }
+}
+
+function stagedOf({ staged, stagedUntil }: JobRow): StagedState | undefined {
+  if (staged === null) return undefined
+  return staged === 'kept' && stagedUntil !== null ? { state: staged, until: stagedUntil } : { state: staged }
 }
 
 function readRequest(db: Database, jobId: string): Uint8Array<ArrayBuffer> {
@@ -178,7 +187,7 @@ function readDestinations(db: Database, jobId: string): DestinationRecord[] {
   const rows = db.all<
     Omit<DestinationRecord, 'error' | 'saved'> & { state: DestinationState; error: string | null; saved: string | null }
   >(
-    `SELECT type, name, uid, state, error, saved, delivered, filtered, dead_lettered AS deadLettered, bytes, chunks_done AS chunksDone
+    `SELECT type, name, uid, state, error, saved, delivery, delivered, filtered, dead_lettered AS deadLettered, bytes, chunks_done AS chunksDone
      FROM destinations WHERE job_id = $jobId ORDER BY id`,
     { jobId },
   )

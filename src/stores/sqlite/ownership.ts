@@ -41,16 +41,25 @@ export function ownershipCalls(db: Database) {
       })
     },
 
-    transition(lease: Lease, from: JobStatus, to: JobStatus, { manifest, error, timeCompleted }: JobChange): void {
+    transition(lease: Lease, from: JobStatus, to: JobStatus, change: JobChange): void {
       db.write(() => {
+        const { manifest, error, timeCompleted, staged } = change
         const job = ownedJob(db, lease)
         const manifests = { stored: job.numChunks !== null, given: manifest !== undefined }
         requireStatus(lease.jobId, from, job.status, manifests)
         db.run(
-          `UPDATE jobs SET status = $to, error = coalesce($error, error), time_completed = coalesce($timeCompleted, time_completed)
-           WHERE job_id = $jobId`,
-          { jobId: lease.jobId, to, error: stringify(error), timeCompleted: timeCompleted ?? null },
+          `UPDATE jobs SET status = $to, error = coalesce($error, error), time_completed = coalesce($timeCompleted, time_completed),
+             staged = coalesce($staged, staged), staged_until = coalesce($until, staged_until) WHERE job_id = $jobId`,
+          {
+            jobId: lease.jobId,
+            to,
+            error: stringify(error),
+            timeCompleted: timeCompleted ?? null,
+            staged: staged?.state ?? null,
+            until: staged?.state === 'kept' ? (staged.until ?? null) : null,
+          },
         )
+        if (to === 'failed' || to === 'cancelled') giveUpDestinations(db, lease.jobId)
         if (manifest) storeManifest(db, lease.jobId, manifest)
       })
     },
@@ -113,6 +122,11 @@ export function findDestination(db: Database, jobId: string, uid: string): Store
   )
   if (!destination) throw noDestination(jobId, uid)
   return destination
+}
+
+function giveUpDestinations(db: Database, jobId: string): void {
+  const sql = `UPDATE destinations SET state = 'cancelled' WHERE job_id = $jobId AND state IN ('pending', 'delivering')`
+  db.run(sql, { jobId })
 }
 
 function storeManifest(db: Database, jobId: string, manifest: Manifest): void {

@@ -2,7 +2,7 @@
 import type { Checkpoint, DeadLetter, Proof, UnitReport } from '../../core/unit.ts'
 import { coversAny, isAhead, requireLatest } from '../rules.ts'
 import type { Lease, Wishes } from '../store.ts'
-import { countChunksLeft, settleChunk } from './chunks-left.ts'
+import { settleChunk } from './chunks-left.ts'
 import type { Database } from './database.ts'
 import type { Page } from './jobs.ts'
 import { activeJob, findDestination, type StoredDestination } from './ownership.ts'
@@ -31,15 +31,14 @@ export function progressCalls(db: Database) {
         const { wishes } = activeJob(db, lease)
         const stored = findDestination(db, lease.jobId, report.destination)
         requireLatest(report, { attempt: latestAttempt(db, lease.jobId, report.unit), delivery: stored.delivery })
-        const destination = startDelivery(db, lease.jobId, stored, report.delivery)
-        const refused = storeDeadLetters(db, destination, report.deadLetters, maxDeadLetters)
+        const refused = storeDeadLetters(db, stored, report.deadLetters, maxDeadLetters)
         storeCheckpoints(
           db,
           lease.jobId,
-          destination,
+          stored,
           report.checkpoints.filter(checkpoint => !coversAny(checkpoint, refused)),
         )
-        storeProof(db, destination, report.proof)
+        storeProof(db, stored, report.proof)
         return { deadLettersRefused: refused.length, wishes }
       })
     },
@@ -60,7 +59,7 @@ export function progressCalls(db: Database) {
 
     deadLettersPage(jobId: string, uid: string, afterChunk: number, afterRow: number): Page<DeadLetter> {
       const rows = db.iterate<DeadLetter>(
-        `SELECT l.chunk, l.row, l.payload, l.key, l.cause
+        `SELECT l.chunk, l.row, l.payload, l.key, l.cause, l.time
          FROM destinations d JOIN dead_letters l ON l.destination = d.id AND l.delivery = d.delivery
          WHERE d.job_id = $jobId AND d.uid = $uid AND (l.chunk, l.row) > ($afterChunk, $afterRow) ORDER BY l.chunk, l.row`,
         { jobId, uid, afterChunk, afterRow },
@@ -96,22 +95,6 @@ function latestAttempt(db: Database, jobId: string, unit: string): number | unde
   return db.get<{ attempt: number }>(sql, { jobId, unit })?.attempt
 }
 
-function startDelivery(
-  db: Database,
-  jobId: string,
-  destination: StoredDestination,
-  delivery: number,
-): StoredDestination {
-  if (delivery === destination.delivery) return destination
-  db.run(
-    `UPDATE destinations SET delivery = $delivery, delivered = 0, filtered = 0, dead_lettered = 0, bytes = 0, chunks_done = 0,
-       stored_dead_letters = 0 WHERE id = $id`,
-    { id: destination.id, delivery },
-  )
-  countChunksLeft(db, jobId)
-  return { ...destination, delivery, deadLetters: 0 }
-}
-
 /** Answers those that it refused. */
 function storeDeadLetters(
   db: Database,
@@ -121,7 +104,7 @@ function storeDeadLetters(
 ): readonly DeadLetter[] {
   let count = before
   let refused: readonly DeadLetter[] = []
-  for (const [index, { chunk, row, payload, key, cause }] of letters.entries()) {
+  for (const [index, { chunk, row, payload, key, cause, time }] of letters.entries()) {
     const place = { id, delivery, chunk, row }
     if (db.get(`SELECT 1 FROM dead_letters WHERE ${PLACE} AND row = $row`, place)) continue
     if (count >= max) {
@@ -129,9 +112,9 @@ function storeDeadLetters(
       break
     }
     db.run(
-      `INSERT INTO dead_letters (destination, delivery, chunk, row, payload, key, cause)
-       VALUES ($id, $delivery, $chunk, $row, $payload, $key, $cause)`,
-      { ...place, payload, key, cause },
+      `INSERT INTO dead_letters (destination, delivery, chunk, row, payload, key, cause, time)
+       VALUES ($id, $delivery, $chunk, $row, $payload, $key, $cause, $time)`,
+      { ...place, payload, key, cause, time },
     )
     count++
   }
@@ -144,24 +127,37 @@ const PLACE = 'destination = $id AND delivery = $delivery AND chunk = $chunk'
 function storeCheckpoints(
   db: Database,
   jobId: string,
-  { id, delivery, state }: StoredDestination,
+  destination: StoredDestination,
   checkpoints: readonly Checkpoint[],
 ): void {
   for (const checkpoint of checkpoints) {
-    const place = { id, delivery, chunk: checkpoint.chunk }
-    const row = db.get<CheckpointRow>(`SELECT ${CHECKPOINT_COLUMNS} FROM checkpoints c WHERE ${PLACE}`, place)
-    const stored = row && { ...row, done: row.done === 1 }
-    if (!isAhead(checkpoint, stored)) continue
-    const { row: watermark, done, delivered, filtered, deadLettered, bytes, checksum } = checkpoint
-    db.run(
-      `INSERT OR REPLACE INTO checkpoints
-         (destination, delivery, chunk, row, done, delivered, filtered, dead_lettered, bytes, checksum)
-       VALUES ($id, $delivery, $chunk, $watermark, $done, $delivered, $filtered, $deadLettered, $bytes, $checksum)`,
-      { ...place, watermark, done: Number(done), delivered, filtered, deadLettered, bytes, checksum },
-    )
-    addToSums(db, id, checkpoint, stored)
-    if (done && state !== 'failed') settleChunk(db, jobId, checkpoint.chunk)
+    if (!isAhead(checkpoint, readCheckpoint(db, destination, checkpoint.chunk))) continue
+    storeCheckpoint(db, destination, checkpoint)
+    if (checkpoint.done && destination.state !== 'failed') settleChunk(db, jobId, checkpoint.chunk)
   }
+}
+
+export function readCheckpoint(
+  db: Database,
+  { id, delivery }: StoredDestination,
+  chunk: number,
+): Checkpoint | undefined {
+  const sql = `SELECT ${CHECKPOINT_COLUMNS} FROM checkpoints c WHERE ${PLACE}`
+  const row = db.get<CheckpointRow>(sql, { id, delivery, chunk })
+  return row && { ...row, done: row.done === 1 }
+}
+
+/** In the place of what was stored for the chunk. */
+export function storeCheckpoint(db: Database, destination: StoredDestination, checkpoint: Checkpoint): void {
+  const { id, delivery } = destination
+  const { chunk, row: watermark, done, delivered, filtered, deadLettered, bytes, checksum } = checkpoint
+  addToSums(db, id, checkpoint, readCheckpoint(db, destination, chunk))
+  db.run(
+    `INSERT OR REPLACE INTO checkpoints
+       (destination, delivery, chunk, row, done, delivered, filtered, dead_lettered, bytes, checksum)
+     VALUES ($id, $delivery, $chunk, $watermark, $done, $delivered, $filtered, $deadLettered, $bytes, $checksum)`,
+    { id, delivery, chunk, watermark, done: Number(done), delivered, filtered, deadLettered, bytes, checksum },
+  )
 }
 
 function addToSums(db: Database, id: number, next: Checkpoint, stored: Checkpoint | undefined): void {
@@ -174,7 +170,7 @@ function addToSums(db: Database, id: number, next: Checkpoint, stored: Checkpoin
       filtered: next.filtered - (stored?.filtered ?? 0),
       deadLettered: next.deadLettered - (stored?.deadLettered ?? 0),
       bytes: next.bytes - (stored?.bytes ?? 0),
-      done: Number(next.done),
+      done: Number(next.done) - Number(stored?.done ?? false),
     },
   )
 }

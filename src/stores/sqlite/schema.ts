@@ -123,4 +123,14 @@ export const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (ref, piece)
   ) STRICT;
   `,
+  `
+  -- 'kept', 'discarding' or 'gone', of a final job with staged files; NULL: of a job that has none, or goes on.
+  ALTER TABLE jobs ADD COLUMN staged TEXT;
+  ALTER TABLE jobs ADD COLUMN staged_until TEXT;
+  -- Versions before removed the files as a job ended.
+  UPDATE jobs SET staged = 'gone' WHERE staging IS NOT NULL AND status NOT IN ('staging', 'transporting');
+  CREATE INDEX jobs_with_files ON jobs (staged, staged_until) WHERE staged IN ('kept', 'discarding');
+
+  ALTER TABLE dead_letters ADD COLUMN time TEXT NOT NULL DEFAULT '';
+  `,
 ]

@@ -136,12 +136,22 @@ describe('a file that fails later', () => {
   })
 })
 
+/** What later versions say of a job that they know less of. */
+function migrated({ record, deadLetters, ...job }: typeof VERSION_1_JOB) {
+  const destinationRecords = record.destinationRecords.map(one => ({ ...one, delivery: 0 }))
+  return {
+    ...job,
+    record: { ...record, staged: undefined, destinationRecords },
+    deadLetters: deadLetters.map(letters => letters.map(letter => ({ ...letter, time: '' }))),
+  }
+}
+
 describe('migrations', () => {
   it('bring a file of version 1 to the current schema with all its data', async () => {
     const path = `${temporaryFolder()}/jobs.sqlite`
     createVersion1(path)
     await using(sqliteStore({ path }), async store => {
-      expect(await everythingOf(store, VERSION_1_JOB.record.jobId)).toEqual(VERSION_1_JOB)
+      expect(await everythingOf(store, VERSION_1_JOB.record.jobId)).toEqual(migrated(VERSION_1_JOB))
       expect((await store.valueSet(VERSION_1_VALUES.ref))?.count).toBe(VERSION_1_VALUES.members.length)
       for await (const piece of (await store.valueSet(VERSION_1_VALUES.ref))!.values()) {
         expect(piece).toEqual(VERSION_1_VALUES.members)

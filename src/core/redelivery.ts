@@ -1,0 +1,20 @@
+import type { JobRecord, Reopening } from '../stores/store.ts'
+import type { Redelivery } from './engine.ts'
+import { RequestError } from './errors.ts'
+import type { Settings } from './options.ts'
+import { destinationUid } from './resolve.ts'
+
+/** Throws a `RequestError` for a destination that is not registered, or chunks that the job does not have. */
+export function planRedelivery(job: JobRecord, redelivery: Redelivery, { destinations }: Settings): Reopening {
+  const { type, name } = redelivery
+  if (!destinations.has(`${type}/${name}`))
+    throw new RequestError([{ path: 'destination', message: `no sink ${type}/${name} is registered` }])
+  const chunks = job.numChunks ?? 0
+  const { from, to } = redelivery.chunks ?? { from: 0, to: chunks }
+  const isRange = Number.isInteger(from) && Number.isInteger(to) && from >= 0 && from <= to && to <= chunks
+  if (!isRange) throw new RequestError([{ path: 'chunks', message: `must be a range within 0 to ${chunks}` }])
+  const known = job.destinations.find(destination => destination.type === type && destination.name === name)
+  if (known) return { again: [{ uid: known.uid, from, to }] }
+  const added = { type, name, uid: destinationUid(type, name) }
+  return redelivery.chunks ? { added: [added], again: [{ uid: added.uid, from, to }] } : { added: [added] }
+}
