@@ -59,6 +59,8 @@ export interface ReadPlan {
   readonly rowGroupBudgetBytes: number
   /** Whether to sum row checksums; without, they are 0. */
   readonly checksums: boolean
+  /** The bytes of batches may lie in shared memory. */
+  readonly sharedMemory?: boolean
 }
 
 export interface PlannedChunk {

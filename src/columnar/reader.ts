@@ -7,6 +7,7 @@ import { type Allocate, openEncoder, type SpanEncoder } from './encoder.ts'
 import { openFileBytes, untilAborted } from './file-bytes.ts'
 import { inFile } from './file-errors.ts'
 import { parquetParts } from './parquet.ts'
+import { newBuffer } from './memory.ts'
 import type { FilledBatch, OpenFile, PlannedChunk, ReadPlan, SpanRead, UnitReader } from './read-plan.ts'
 import { type CompiledPredicate, compilePredicate } from './selection.ts'
 import { type Prune, type Span, spansOf } from './spans.ts'
@@ -29,8 +30,7 @@ export interface BufferPool {
 }
 
 const newBuffers: BufferPool = {
-  // not zeroed, and not part of Node's own pool, whose buffers cannot be transferred
-  take: length => new Uint8Array(Buffer.allocUnsafeSlow(length).buffer),
+  take: length => new Uint8Array(newBuffer(length)),
   give() {},
 }
 

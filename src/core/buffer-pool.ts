@@ -1,4 +1,5 @@
 /** Memory for the batches of one lane. Fresh memory for each would cost its page faults, and a collection for every few. */
+import { type NewBuffer, newBuffer } from '../columnar/memory.ts'
 import type { BufferPool } from '../columnar/reader.ts'
 
 /** What waits to be used again. What is out, with a destination, is not counted. */
@@ -17,11 +18,13 @@ const MOST_WASTE = 2
 
 /** Hands out what came back if it fits well, and new memory else; drops what comes back above the limits. */
 export class RecycledBuffers implements BufferPool {
+  readonly #newBuffer: NewBuffer
   readonly #limits: PoolLimits
   readonly #waiting: ArrayBuffer[] = []
   #bytes = 0
 
-  constructor(limits: PoolLimits = LIMITS) {
+  constructor(create: NewBuffer = newBuffer, limits: PoolLimits = LIMITS) {
+    this.#newBuffer = create
     this.#limits = limits
   }
 
@@ -32,7 +35,7 @@ export class RecycledBuffers implements BufferPool {
 
   readonly take = (length: number): Uint8Array<ArrayBuffer> => {
     const index = this.#bestFit(length)
-    if (index === undefined) return allocate(length)
+    if (index === undefined) return new Uint8Array(this.#newBuffer(roundUp(length)), 0, length)
     const [buffer] = this.#waiting.splice(index, 1)
     this.#bytes -= buffer!.byteLength
     return new Uint8Array(buffer!, 0, length)
@@ -60,8 +63,7 @@ export class RecycledBuffers implements BufferPool {
 }
 
 /** Large ones in steps of at most an eighth of their length, so that one batch's memory is likely to fit the next. */
-function allocate(length: number): Uint8Array<ArrayBuffer> {
+function roundUp(length: number): number {
   const step = length < LEAST_BYTES ? 1 : 2 ** (Math.floor(Math.log2(length)) - 3)
-  // not zeroed, and not part of Node's own pool, whose buffers cannot be transferred
-  return new Uint8Array(Buffer.allocUnsafeSlow(Math.ceil(length / step) * step).buffer, 0, length)
+  return Math.ceil(length / step) * step
 }

@@ -2,6 +2,7 @@
 import { readlinkSync } from 'node:fs'
 import { setPriority } from 'node:os'
 import { parentPort } from 'node:worker_threads'
+import { isShared, newSharedBuffer } from '../columnar/memory.ts'
 import type { FilledBatch, ReadPlan, TextColumn, UnitReader } from '../columnar/read-plan.ts'
 import { openUnitReader } from '../columnar/reader.ts'
 import { type FramedRows, openRows, reframe } from '../columnar/reframe.ts'
@@ -17,7 +18,7 @@ const LANE_NICENESS = 5
 yieldToHost()
 
 const readers = new Map<number, UnitReader>()
-const pool = new RecycledBuffers()
+const pools = { own: new RecycledBuffers(), shared: new RecycledBuffers(newSharedBuffer) }
 
 const host = new ThreadRpc(parentPort!, {
   open(id: number, plan: ReadPlan) {
@@ -28,7 +29,7 @@ const host = new ThreadRpc(parentPort!, {
         plan,
         async chunk => localAccess(id, await host.call<RemoteAccess>('access', [id, chunk])),
         set => heldSet(set, holder(id), () => pieces(id, set.ref)),
-        pool,
+        plan.sharedMemory ? pools.shared : pools.own,
       ),
     )
   },
@@ -46,6 +47,7 @@ const host = new ThreadRpc(parentPort!, {
     await reader?.close()
   },
   give(bytes: Uint8Array<ArrayBuffer>) {
+    const pool = isShared(bytes.buffer) ? pools.shared : pools.own
     pool.give(bytes)
   },
   async reframe(framed: FramedRows, groups: readonly (readonly number[])[]) {
@@ -100,9 +102,9 @@ async function* pieces(id: number, ref: string): AsyncGenerator<readonly string[
   }
 }
 
+/** Those that move to the host; shared ones are in both places. */
 function buffersOf({ bytes, ends, rowNumbers, ids, columns = {} }: FilledBatch): ArrayBuffer[] {
   const texts: TextColumn[] = [...(ids ? [ids] : []), ...Object.values(columns)]
-  return [bytes, ends, rowNumbers, ...texts.flatMap(text => [text.bytes, text.ends, text.nulls])].map(
-    view => view.buffer,
-  )
+  const views = [bytes, ends, rowNumbers, ...texts.flatMap(text => [text.bytes, text.ends, text.nulls])]
+  return views.map(view => view.buffer).filter(buffer => !isShared(buffer))
 }

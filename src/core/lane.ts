@@ -1,6 +1,7 @@
 /** One lane, as the host has it: its worker thread, the readers in it, and what becomes of them when the thread ends. */
 import { type ResourceLimits, Worker } from 'node:worker_threads'
 import type { SharedSet } from '../columnar/byte-set.ts'
+import { isShared } from '../columnar/memory.ts'
 import type {
   FileAccess,
   FilledBatch,
@@ -125,8 +126,7 @@ export class Lane {
     return {
       next: () => call<SpanRead | undefined>('next'),
       cut: () => call<readonly FilledBatch[]>('cut'),
-      // a sink may have handed the bytes on to a thread of its own; then there is nothing to give back
-      release: bytes => bytes.buffer.detached || this.#rpc.tell('give', [bytes], [bytes.buffer]),
+      release: bytes => this.#giveBack(bytes),
       close: async () => {
         calls.end(new MillraceError('cancelled', 'the reading was ended'))
         if (!this.#open.delete(id)) return
@@ -151,6 +151,12 @@ export class Lane {
     // or the process might end while this is waited for
     this.#worker.ref()
     await this.#worker.terminate()
+  }
+
+  /** A sink may have handed the bytes on to a thread of its own; then there is nothing to give back. */
+  #giveBack(bytes: Uint8Array<ArrayBuffer>): void {
+    const { buffer } = bytes
+    if (!buffer.detached) this.#rpc.tell('give', [bytes], isShared(buffer) ? [] : [buffer])
   }
 
   async #work<T>(method: string, framed: FramedRows, rows: readonly unknown[]): Promise<T> {

@@ -61,6 +61,7 @@ export function planReading(unit: Unit, session: SinkSession, from: readonly Che
     stableBatches: session.stableBatches ?? false,
     rowGroupBudgetBytes: unit.limits.rowGroupBudgetBytes,
     checksums: unit.limits.checksums,
+    ...(session.asks?.sharedMemory ? { sharedMemory: true } : {}),
   }
 }
 

@@ -53,6 +53,7 @@ function fileSession(dir: string): SinkSession {
 
   return {
     encoding: { kind: 'ndjson' },
+    asks: { sharedMemory: true },
     limits: { inFlight: 1 },
 
     async begin(unit) {

@@ -18,6 +18,7 @@ export function nullSink(options: NullSinkOptions): NullSink {
     type: 'null',
     name: options.name,
     open: async () => ({
+      asks: { sharedMemory: true },
       async write(batch) {
         rows += batch.rows
         bytes += batch.bytes.length

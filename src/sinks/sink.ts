@@ -68,8 +68,7 @@ export interface SinkContext {
 export interface SinkSession {
   /** Default: `{ kind: 'rows' }`. */
   readonly encoding?: Encoding
-  /** What to hand out beside the payload; each costs time, so nothing by default. */
-  readonly asks?: { readonly ids?: boolean; readonly columns?: readonly string[] }
+  readonly asks?: SinkAsks
   readonly limits?: SinkLimits
   /**
    * Who tries again. `engine` (default): `write` makes one attempt and throws; the engine backs off with jitter and calls
@@ -134,6 +133,19 @@ export interface SinkLimits {
   /** With `commit`: how often. Default: only at the end of a unit. */
   readonly commitRows?: number
   readonly commitMs?: number
+}
+
+export interface SinkAsks {
+  /** The stable name of each row beside the payload; costs time, so not by default. */
+  readonly ids?: boolean
+  /** Columns as text beside the payload; each costs time, so none by default. */
+  readonly columns?: readonly string[]
+  /**
+   * Let `batch.bytes` lie in a SharedArrayBuffer (default false). What crosses threads in an ordinary buffer is new to the garbage
+   * collector on both sides each time, which is a third of all work at hundreds of megabytes a second. Sockets, files and hashes
+   * of Node take shared bytes as they take others; `fetch`, `Blob` and WebCrypto refuse them.
+   */
+  readonly sharedMemory?: boolean
 }
 
 export interface MessageBatch {

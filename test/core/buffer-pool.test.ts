@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { isShared, newBuffer, newSharedBuffer } from '../../src/columnar/memory.ts'
 import { RecycledBuffers } from '../../src/core/buffer-pool.ts'
 
 const KIB = 1 << 10
@@ -40,9 +41,18 @@ test('gives nothing out twice', () => {
 })
 
 test('keeps no more than it may, in bytes and in number, and nothing small', () => {
-  const pool = new RecycledBuffers({ buffers: 2, bytes: 300 * KIB })
+  const pool = new RecycledBuffers(newBuffer, { buffers: 2, bytes: 300 * KIB })
   pool.give(pool.take(10 * KIB))
   expect(pool.bytes).toBe(0)
   for (const size of [100, 250, 80, 70]) pool.give(new Uint8Array(size * KIB))
   expect(pool.bytes).toBe(180 * KIB)
+})
+
+test('a pool of shared memory gives that, and gives it out again', () => {
+  const pool = new RecycledBuffers(newSharedBuffer)
+  const bytes = pool.take(100 * KIB)
+  expect(isShared(bytes.buffer)).toBe(true)
+  expect(isShared(new RecycledBuffers().take(100 * KIB).buffer)).toBe(false)
+  pool.give(bytes)
+  expect(pool.take(100 * KIB).buffer).toBe(bytes.buffer)
 })

@@ -1,5 +1,6 @@
 /** Several ranges of a file: those that lie close to each other are read at once, and into memory that was used before. */
 import type { FileBytes } from '../file-bytes.ts'
+import { newSharedBuffer } from '../memory.ts'
 
 /** Bytes [start, end). */
 export interface Range {
@@ -29,7 +30,7 @@ export async function withRanges<T>(
   try {
     return use(found)
   } finally {
-    kept = memory ?? kept
+    if (memory && kept.length < MOST_KEPT) kept.push(memory)
   }
 }
 
@@ -53,15 +54,18 @@ function mergeRanges(ranges: readonly Range[]): readonly Read[] {
 const MOST_GAP_BYTES = 1 << 16
 
 /** Of this thread, between two row groups. */
-let kept: Uint8Array<ArrayBuffer> | undefined
+const kept: Uint8Array<ArrayBuffer>[] = []
+/** With one lane, one unit is read while another one is decoded. */
+const MOST_KEPT = 2
 /** A lane reads small row groups one by one; large ones are few. */
 const MOST_KEPT_BYTES = 1 << 24
 
 function takeMemory(bytes: number): Uint8Array<ArrayBuffer> | undefined {
-  const taken = kept
-  kept = undefined
   if (bytes > MOST_KEPT_BYTES) return undefined
-  if (taken && taken.length >= bytes) return taken
+  const fitting = kept.findIndex(({ length }) => length >= bytes)
+  if (fitting >= 0) return kept.splice(fitting, 1)[0]
+  // too short to be of use again
+  kept.pop()
   // half as much again, since the next one may be a little larger
-  return new Uint8Array(Buffer.allocUnsafeSlow(Math.min(MOST_KEPT_BYTES, Math.ceil(bytes * 1.5))).buffer)
+  return new Uint8Array(newSharedBuffer(Math.min(MOST_KEPT_BYTES, Math.ceil(bytes * 1.5))))
 }

@@ -92,6 +92,7 @@ export function kafkaSession(
       compression,
       ...(maxBatchBytes === undefined ? {} : { maxBatchBytes }),
     },
+    asks: { sharedMemory: true },
     limits: {
       inFlight: Math.min(MOST_IN_FLIGHT, window * partitions),
       inFlightPerPartition: window,
