@@ -1,13 +1,13 @@
 /**
- * A client that only sends: record batches of the same rows, ready in memory, over the connections of `@platformatic/kafka`, 4 in
- * flight per partition. It does what an idempotent producer cannot do beforehand: sequence numbers and CRC. So its rate is what the
- * broker takes on this machine, and its CPU what sending costs at the least.
+ * A client that only sends: record batches of the same rows, ready in memory, over bare sockets, 4 in flight per partition. It does
+ * what an idempotent producer cannot do beforehand: sequence numbers and CRC. So its rate is what the broker takes on this machine,
+ * and its CPU what sending costs at the least.
  */
-import { Admin, type Connection, ConnectionPool, Producer } from '@platformatic/kafka'
+import { Admin, Producer } from '@platformatic/kafka'
 import { measured, print, settings } from '../child.ts'
 import type { StagedTable } from '../data.ts'
 import { encodedRows } from '../encoded-rows.ts'
-import { produce } from '../produce.ts'
+import { ProduceLine } from '../produce.ts'
 import { type ReadyBatch, recordBatch, stamp } from '../record-batch.ts'
 import { KAFKA_SETTINGS } from '../settings.ts'
 
@@ -30,11 +30,12 @@ const { ready, warmupRest, rest } = await readyBatches()
 const bootstrapBrokers = [...brokers]
 const admin = new Admin({ clientId: 'bench', bootstrapBrokers })
 const producer = new Producer({ clientId: 'bench', bootstrapBrokers, idempotent: true })
-const pool = new ConnectionPool('bench', { maxInflights: IN_FLIGHT_PER_PARTITION * partitions })
+const lines = new Map<number, ProduceLine>()
 
 await send(warmupTopic, warmupRows, warmupRest)
 print(await measured(() => send(topic, rows, rest)))
-await Promise.all([producer.close(), admin.close(), pool.close()])
+for (const line of lines.values()) line.close()
+await Promise.all([producer.close(), admin.close()])
 
 /** In a function of its own, so that the single rows are garbage before anything is measured. */
 async function readyBatches() {
@@ -52,18 +53,18 @@ async function readyBatches() {
 /** Whole batches, one of them again as soon as it is acknowledged, and then the rest. */
 async function send(topic: string, rows: number, rest: ReadyBatch): Promise<number> {
   const { producerId, producerEpoch } = await producer.initIdempotentProducer({})
-  const connections = await leadersOf(topic)
+  const leaders = await leadersOf(topic)
   let left = Math.floor(rows / batchRows)
   const last = rest.records > 0 ? [rest] : []
   const take = (): ReadyBatch | undefined => (left-- > 0 ? ready.shift()! : last.shift())
   await Promise.all(
-    connections.map(async (connection, partition) => {
+    leaders.map(async (line, partition) => {
       let sequence = 0
       const one = async (): Promise<void> => {
         for (let batch = take(); batch !== undefined; batch = take()) {
           stamp(batch, { producerId, producerEpoch, sequence })
           sequence += batch.records
-          await produce.async(connection, topic, partition, batch.bytes)
+          await line.produce(topic, partition, batch.bytes)
           if (batch !== rest) ready.push(batch)
         }
       }
@@ -73,8 +74,12 @@ async function send(topic: string, rows: number, rest: ReadyBatch): Promise<numb
   return rows
 }
 
-/** A connection to the leader of each partition. */
-async function leadersOf(topic: string): Promise<readonly Connection[]> {
+/** A connection to the leader of each partition; partitions with the same leader share one. */
+async function leadersOf(topic: string): Promise<readonly ProduceLine[]> {
   const { brokers, topics } = await admin.metadata({ topics: [topic], forceUpdate: true })
-  return Promise.all(topics.get(topic)!.partitions.map(({ leader }) => pool.get(brokers.get(leader)!)))
+  return topics.get(topic)!.partitions.map(({ leader }) => {
+    const line = lines.get(leader) ?? new ProduceLine(brokers.get(leader)!)
+    lines.set(leader, line)
+    return line
+  })
 }

@@ -7,7 +7,7 @@ const PROGRAM = new URL('../cases/filter.ts', import.meta.url)
 
 export const filterPart: Part = async ({ rounds, quick, say }) => {
   const sizes = quick ? [10_000, 100_000] : [1_000_000, 10_000_000]
-  const probes = quick ? 1 << 18 : 1 << 21
+  const probes = quick ? 1 << 18 : 1 << 22
   const contestants = sizes.map(values => contestant(values, probes))
   const runs = await interleave(contestants, rounds, say)
   const [small, large] = contestants.map(({ name }) => spread(series(runs, name, rowsPerSecond)))
