@@ -25,7 +25,7 @@ const IN_FLIGHT_PER_PARTITION = 4
 const READY_BATCHES = 64
 
 const { table, brokers, topic, warmupTopic, rows, warmupRows } = settings<PreencodedSettings>()
-const { batchRows, partitions } = KAFKA_SETTINGS
+const { batchRows } = KAFKA_SETTINGS
 const { ready, warmupRest, rest } = await readyBatches()
 const bootstrapBrokers = [...brokers]
 const admin = new Admin({ clientId: 'bench', bootstrapBrokers })

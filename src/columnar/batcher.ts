@@ -11,8 +11,8 @@ export interface RowBatcher {
   /** The columns whose text it needs of every row. */
   readonly columns: readonly string[]
   beginSpan(chunk: number, row: number): void
-  /** The next row of the span. `row`: its number in the chunk; `texts`: its values of `columns`. */
-  add(row: number, json: string, texts: readonly (string | null)[]): void
+  /** The next row of the span. `row`: its number in the chunk; `texts`: its values of `columns`; `id`: where the plan has ids. */
+  add(row: number, json: string, texts: readonly (string | null)[], id?: string): void
   /** Returns the payload bytes of the span's rows. */
   endSpan(): number
   /** Cuts what is filling, between two spans. */
@@ -54,12 +54,12 @@ export class Batcher implements RowBatcher {
     this.#earlierRows = this.#payload.rows
   }
 
-  add(row: number, json: string, texts: readonly (string | null)[]): void {
+  add(row: number, json: string, texts: readonly (string | null)[], id?: string): void {
     const { first, next, after } = this.#framing
     const payload = this.#payload.append(json, this.#payload.rows === 0 ? first : next, after)
     const bytes = payload.length
-    const checksum = this.#plan.checksums ? hashRow(payload) : 0n
-    this.#ids?.append(`${this.#plan.ids}-${this.#span.chunk}-${row}`)
+    const checksum = this.#plan.checksums ? hashRow(payload, { id: id === undefined ? null : Buffer.from(id) }) : 0n
+    if (id !== undefined) this.#ids?.append(id)
     for (let index = 0; index < this.#texts.length; index++) this.#texts[index]!.append(texts[index]!)
     // behind the row, whose size is only known now, and before it is counted
     while (this.#isOverfull()) this.#cutBeforeLast()

@@ -1,32 +1,45 @@
 import { Batcher, type RowBatcher } from './batcher.ts'
 import type { Allocate, EncoderPlan, SpanEncoder, SpanRows } from './encoder.ts'
 import { PartitionBatcher } from './partition-batcher.ts'
-import type { FilledBatch } from './read-plan.ts'
+import type { FilledBatch, RowIds } from './read-plan.ts'
 import { renderColumn, renderRows } from './render.ts'
+import { idColumns, rowId } from './row-ids.ts'
 import { columnOf } from './selection.ts'
 
 /** The encoder where WebAssembly has no SIMD, and what the other one is tested against. */
 export class JavaScriptEncoder implements SpanEncoder {
   readonly #batcher: RowBatcher
+  readonly #ids: RowIds | undefined
 
   /** `clock`: milliseconds since 1970. */
   constructor(plan: EncoderPlan, allocate: Allocate, clock: () => number = Date.now) {
     this.#batcher = openBatcher(plan, allocate, clock)
+    this.#ids = plan.ids
   }
 
   add({ chunk, row: first, name, batch, selected }: SpanRows): number {
     this.#batcher.beginSpan(chunk, first)
     const json = renderRows(batch)
-    const columns = this.#batcher.columns.map(column => {
+    const rendered = (column: string) => {
       const { field, data } = columnOf(batch, name, column)
       return renderColumn(field, data)
-    })
+    }
+    const columns = this.#batcher.columns.map(rendered)
+    const keys = idColumns(this.#ids).map(rendered)
     const count = selected?.length ?? batch.numRows
     const texts: (string | null)[] = []
     for (let index = 0; index < count; index++) {
       const row = selected ? selected[index]! : index
       for (let column = 0; column < columns.length; column++) texts[column] = columns[column]!.text(row)
-      this.#batcher.add(first + row, json(row), texts)
+      const id =
+        this.#ids &&
+        rowId(
+          this.#ids,
+          chunk,
+          first + row,
+          keys.map(key => key.text(row)),
+        )
+      this.#batcher.add(first + row, json(row), texts, id)
     }
     return this.#batcher.endSpan()
   }

@@ -33,7 +33,7 @@ export class PlainBatches implements SlotBatches {
     table.set(layout.ENCODER_BEFORE_NEXT, next ?? -1)
     table.set(layout.ENCODER_AFTER, after ?? -1)
     table.set(layout.ENCODER_TAIL, end.length)
-    table.set(layout.ENCODER_HAS_IDS, plan.ids === undefined ? 0 : 1)
+    table.set(layout.ENCODER_ID_TEXT, plan.ids === undefined ? 0 : 1)
   }
 
   beginSpan(span: SpanStart): void {

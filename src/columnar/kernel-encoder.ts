@@ -6,7 +6,7 @@ import { uint32 } from './kernel-memory.ts'
 import { RecordBatches, slotsFor } from './kernel-partitions.ts'
 import { SlotTable } from './kernel-slots.ts'
 import { bindSpan, type WantedColumns } from './kernel-span.ts'
-import type { FilledBatch } from './read-plan.ts'
+import type { FilledBatch, RowIds } from './read-plan.ts'
 import type { SpanStart } from './row-tally.ts'
 
 /** When and where slots are cut: the counterpart of `RowBatcher` for rows that are in the kernel. */
@@ -27,7 +27,7 @@ export interface SlotBatches {
  */
 export class KernelEncoder implements SpanEncoder {
   readonly #kernel: Kernel
-  readonly #ids: string | undefined
+  readonly #ids: RowIds | undefined
   readonly #table: SlotTable
   readonly #batches: SlotBatches
   #closed = false
@@ -36,11 +36,11 @@ export class KernelEncoder implements SpanEncoder {
   constructor(kernel: Kernel, plan: EncoderPlan, allocate: Allocate, clock: () => number = Date.now) {
     this.#kernel = kernel
     const { encoding, ids, columns, checksums, batchRows, batchBytes } = plan
+    this.#ids = ids
     if (encoding.kind === 'kafka-batch') {
       this.#table = new SlotTable(kernel, slotsFor(encoding), 0)
       this.#batches = new RecordBatches(this.#table, plan, encoding, allocate, clock)
     } else {
-      this.#ids = ids
       this.#table = new SlotTable(kernel, 1, (ids === undefined ? 0 : 1) + (columns?.length ?? 0))
       this.#batches = new PlainBatches(this.#table, { ...plan, encoding }, allocate)
     }
@@ -74,8 +74,7 @@ export class KernelEncoder implements SpanEncoder {
   #encode(span: SpanRows, count: number): void {
     const { encoder, memory } = this.#table
     const { encodeRows } = this.#kernel.exports
-    const idPrefix = this.#ids === undefined ? undefined : `${this.#ids}-${span.chunk}-`
-    const scratch = bindSpan(this.#kernel, this.#table, span, this.#batches.wanted, idPrefix)
+    const scratch = bindSpan(this.#kernel, this.#table, span, { ...this.#batches.wanted, ids: this.#ids })
     try {
       for (let position = encodeRows(encoder, 0); position < count; position = encodeRows(encoder, position)) {
         this.#batches.makeRoom(memory.get(encoder + layout.ENCODER_STOP_SLOT))

@@ -115,10 +115,20 @@ export const ENCODER_SLOTS = 52
 /** Columns of the texts, and whether the first text is the ids', which have no column. */
 export const ENCODER_TEXT_COLUMNS = 56
 export const ENCODER_TEXTS = 60
-export const ENCODER_HAS_IDS = 64
-/** What stands in front of the row number in an id. */
+export const ENCODER_ID_TEXT = 64
+/** What rows have for ids: one of `IDS_`. */
+export const ENCODER_IDS = 140
+/** What stands in front of the row number in an id, or of the key's values in what is hashed. */
 export const ENCODER_ID_PREFIX = 68
 export const ENCODER_ID_PREFIX_BYTES = 72
+/** The columns of the key, and their end. */
+export const ENCODER_ID_COLUMNS = 144
+export const ENCODER_ID_COLUMNS_END = 148
+/** Where ids are made. */
+export const ENCODER_ID = 152
+export const ENCODER_ID_CAPACITY = 156
+/** Whether the id is the value of the last header of each record. */
+export const ENCODER_ID_HEADER = 80
 /** The slot that was full, where a row did not fit. */
 export const ENCODER_STOP_SLOT = 76
 /** Kafka: 0 partitions are none. */
@@ -141,7 +151,13 @@ export const ENCODER_KEY_CAPACITY = 124
 /** Widths of the two varints that depend on a value's length, as they were in the record before. */
 export const ENCODER_LENGTH_WIDTH = 132
 export const ENCODER_VALUE_WIDTH = 136
-export const ENCODER_RECORD_BYTES = 144
+export const ENCODER_RECORD_BYTES = 160
+
+export const IDS_NONE = 0
+/** The prefix and the row's number. */
+export const IDS_BY_ROW = 1
+/** A hash of the prefix and the key's values (`row-ids.ts`). */
+export const IDS_BY_KEY = 2
 
 /** What stands in front of the records of a record batch. */
 export const RECORDS_HEAD = 61

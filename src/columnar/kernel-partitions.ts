@@ -52,7 +52,8 @@ export class RecordBatches implements SlotBatches {
     this.#slots = table.slots.slice(0, -1)
     this.#refusedSlot = table.slots.at(-1)!
     this.#keepsMemory = this.#slots.length * plan.batchBytes <= MOST_KEPT_BYTES
-    const headers = headersOf(encoding.headers)
+    const headers = headersOf(encoding)
+    table.set(layout.ENCODER_ID_HEADER, encoding.idHeader === undefined ? 0 : 1)
     table.set(layout.ENCODER_HEADERS, table.memory.place(headers))
     table.set(layout.ENCODER_HEADERS_BYTES, headers.length)
     table.set(layout.ENCODER_PARTITIONS, partitions)

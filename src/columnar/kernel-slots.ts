@@ -44,7 +44,9 @@ export class SlotTable {
 
   free(): void {
     for (const slot of this.slots) slot.free()
-    const owned = [layout.ENCODER_KEY, layout.ENCODER_HEADERS].map(field => this.memory.get(this.encoder + field))
+    const owned = [layout.ENCODER_KEY, layout.ENCODER_ID, layout.ENCODER_HEADERS].map(field =>
+      this.memory.get(this.encoder + field),
+    )
     for (const address of [...owned, this.#texts, this.#records, this.encoder]) this.memory.free(address)
   }
 }

@@ -7,6 +7,8 @@ import { planFragments, planMilliseconds, type WantedRows } from './kernel-fragm
 import * as layout from './kernel-layout.ts'
 import { Scratch } from './kernel-scratch.ts'
 import type { SlotTable } from './kernel-slots.ts'
+import type { RowIds } from './read-plan.ts'
+import { idColumns, idPrefix, mostIdBytes } from './row-ids.ts'
 import { columnOf } from './selection.ts'
 
 /** By name, beside the rows. */
@@ -16,31 +18,30 @@ export interface WantedColumns {
   readonly timestamp: string | undefined
 }
 
+interface Wanted extends WantedColumns {
+  readonly ids: RowIds | undefined
+}
+
 /** What a value takes at most, or in front of the row's length; and what may be written behind it. */
 const VALUE_BYTES = 128
 const BLOCK_BYTES = 16
 
 /**
  * Lays a span's columns out and points the encoder's record at them. They are there until the scratch that is returned is
- * freed. Throws as the renderer does. `idPrefix`: what stands in front of the row number in ids.
+ * freed. Throws as the renderer does.
  */
-export function bindSpan(
-  kernel: Kernel,
-  { memory, encoder }: SlotTable,
-  span: SpanRows,
-  wanted: WantedColumns,
-  idPrefix: string | undefined,
-): Scratch {
+export function bindSpan(kernel: Kernel, { memory, encoder }: SlotTable, span: SpanRows, wanted: Wanted): Scratch {
   const scratch = new Scratch(kernel)
   const planner = new SpanPlanner(scratch, span)
   const rows = planner.rows()
   const texts = wanted.texts.map(column => planner.text(column))
   const key = wanted.key === undefined ? [] : [planner.text(wanted.key)]
   const timestamp = wanted.timestamp === undefined ? [] : [planner.timestamp(wanted.timestamp)]
-  const prefix = Buffer.from(idPrefix ?? '')
+  const ids = idColumns(wanted.ids).map(column => planner.text(column))
+  const prefix = wanted.ids ? idPrefix(wanted.ids, span.chunk) : Buffer.alloc(0)
   const prefixPlace = scratch.place(prefix)
   const selected = span.selected && scratch.place(span.selected)
-  const plans = [...rows, ...texts, ...key, ...timestamp]
+  const plans = [...rows, ...texts, ...key, ...timestamp, ...ids]
   const records = scratch.reserve(plans.length * layout.COLUMN_BYTES)
 
   scratch.fill(memory)
@@ -51,11 +52,15 @@ export function bindSpan(
   })
   const firstKey = rows.length + texts.length
   const firstTimestamp = firstKey + key.length
+  const firstId = firstTimestamp + timestamp.length
   memory.set(encoder + layout.ENCODER_COLUMNS, first)
   memory.set(encoder + layout.ENCODER_COLUMNS_END, recordAt(rows.length))
   memory.set(encoder + layout.ENCODER_TEXT_COLUMNS, recordAt(rows.length))
   memory.set(encoder + layout.ENCODER_KEY_COLUMN, key.length > 0 ? recordAt(firstKey) : 0)
   memory.set(encoder + layout.ENCODER_TIMESTAMP_COLUMN, timestamp.length > 0 ? recordAt(firstTimestamp) : 0)
+  memory.set(encoder + layout.ENCODER_IDS, idsKind(wanted.ids))
+  memory.set(encoder + layout.ENCODER_ID_COLUMNS, recordAt(firstId))
+  memory.set(encoder + layout.ENCODER_ID_COLUMNS_END, recordAt(firstId + ids.length))
   memory.set(encoder + layout.ENCODER_ID_PREFIX, scratch.addressOf(prefixPlace))
   memory.set(encoder + layout.ENCODER_ID_PREFIX_BYTES, prefix.length)
   memory.set(encoder + layout.ENCODER_SELECTED, selected ? scratch.addressOf(selected) : 0)
@@ -63,8 +68,14 @@ export function bindSpan(
   memory.set(encoder + layout.ENCODER_FIRST_ROW, span.row)
   const keyBytes = rows.reduce((sum, plan) => sum + plan.key.bytes + BLOCK_BYTES, 0)
   const headers = memory.get(encoder + layout.ENCODER_HEADERS_BYTES)
-  memory.set(encoder + layout.ENCODER_RESERVE, keyBytes + headers + VALUE_BYTES * (rows.length + 1))
+  const idBytes = wanted.ids ? mostIdBytes(wanted.ids, span.chunk) + BLOCK_BYTES : 0
+  memory.set(encoder + layout.ENCODER_RESERVE, keyBytes + headers + idBytes + VALUE_BYTES * (rows.length + 1))
   return scratch
+}
+
+function idsKind(ids: RowIds | undefined): number {
+  if (!ids) return layout.IDS_NONE
+  return 'job' in ids ? layout.IDS_BY_ROW : layout.IDS_BY_KEY
 }
 
 class SpanPlanner {

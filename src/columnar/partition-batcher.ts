@@ -64,18 +64,22 @@ export class PartitionBatcher implements RowBatcher {
     this.#refused.beginSpan(chunk, row)
   }
 
-  add(row: number, json: string, texts: readonly (string | null)[]): void {
+  add(row: number, json: string, texts: readonly (string | null)[], id?: string): void {
     const timestamp = this.#timestampOf(texts)
     if (timestamp < 0n || timestamp > LAST_TIMESTAMP) {
-      this.#refused.add(row, json, [])
+      this.#refused.add(row, json, [], id)
       return
     }
+    const { idHeader } = this.#encoding
     const key = this.#encoding.key === undefined ? null : texts[0]!
-    const record = { key: key === null ? null : Buffer.from(key), value: Buffer.from(json), timestamp }
+    const idBytes = id === undefined ? null : Buffer.from(id)
+    const keyBytes = key === null ? null : Buffer.from(key)
+    const record = { key: keyBytes, value: Buffer.from(json), timestamp, id: idHeader === undefined ? null : idBytes }
     const { writer, tally } = this.#place(record)
     writer.append(record)
     const { length } = record.value
-    tally.count(this.#span, row, length, this.#plan.checksums ? hashRow(record.value) : 0n)
+    const checksum = this.#plan.checksums ? hashRow(record.value, { id: idBytes, key: keyBytes }) : 0n
+    tally.count(this.#span, row, length, checksum)
     this.#spanBytes += length
   }
 
@@ -101,11 +105,11 @@ export class PartitionBatcher implements RowBatcher {
 
   /** The batch that takes the record. */
   #place(record: KafkaRecord): Filling {
-    const { headers, partitions } = this.#encoding
+    const { partitions } = this.#encoding
     const own = record.key === null ? undefined : partitionOf(record.key, partitions)
     for (;;) {
       const partition = own ?? this.#sticky
-      this.#fillings[partition] ??= { writer: new RecordBatchWriter(headers), tally: new RowTally() }
+      this.#fillings[partition] ??= { writer: new RecordBatchWriter(this.#encoding), tally: new RowTally() }
       const filling = this.#fillings[partition]
       const { writer } = filling
       if (writer.rows === 0) return filling

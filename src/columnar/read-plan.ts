@@ -32,6 +32,8 @@ export interface KafkaEncoding {
   readonly timestamp: 'now' | { readonly column: string }
   /** Headers of every record. */
   readonly headers: Readonly<Record<string, string>>
+  /** A header with the record's id (`ReadPlan.ids`), the last one. */
+  readonly idHeader?: string
   /** A batch that compression would make larger stays as it is. */
   readonly compression: Compression
   /** Largest record batch that the topic takes, as it is sent: compressed. A row that makes a larger one all by itself is refused. */
@@ -46,8 +48,8 @@ export interface ReadPlan {
   readonly spanRows: number
   readonly predicate?: Predicate
   readonly encoding: Encoding
-  /** `ids`: each row's name is `<ids>-<chunk>-<row>`. */
-  readonly ids?: string
+  /** The stable names of rows, for sinks that hand them on. */
+  readonly ids?: RowIds
   /** Columns to hand out as text beside the payload. */
   readonly columns?: readonly string[]
   /** A batch is cut before it exceeds either; a single row above `batchBytes` is a batch of its own. */
@@ -62,6 +64,9 @@ export interface ReadPlan {
   /** The bytes of batches may lie in shared memory. */
   readonly sharedMemory?: boolean
 }
+
+/** What a row's id is made of (`row-ids.ts`): where it lies in a job, or the values of columns that are a unique key of a table. */
+export type RowIds = { readonly job: string } | { readonly table: string; readonly columns: readonly string[] }
 
 export interface PlannedChunk {
   /** The chunk's number in its job. */

@@ -14,13 +14,18 @@
  */
 import { MillraceError } from '../core/errors.ts'
 import { GrowingBytes } from './growing-bytes.ts'
+import type { KafkaEncoding } from './read-plan.ts'
 
 export interface KafkaRecord {
   readonly key: Uint8Array<ArrayBuffer> | null
   readonly value: Uint8Array<ArrayBuffer>
   /** Milliseconds since 1970, not negative; 0 where the sender writes it. */
   readonly timestamp: bigint
+  /** The value of the encoding's `idHeader`; null where it has none. */
+  readonly id: Uint8Array<ArrayBuffer> | null
 }
+
+type Headers = Pick<KafkaEncoding, 'headers' | 'idHeader'>
 
 /** Bytes in front of the records. */
 export const HEADER_BYTES = 61
@@ -42,8 +47,7 @@ export class RecordBatchWriter {
   #baseTimestamp = 0n
   #maxTimestamp = 0n
 
-  /** `headers`: of every record. */
-  constructor(headers: Readonly<Record<string, string>>) {
+  constructor(headers: Headers) {
     this.#headers = headersOf(headers)
     this.#out.length = HEADER_BYTES
   }
@@ -59,7 +63,7 @@ export class RecordBatchWriter {
   }
 
   append(record: KafkaRecord): void {
-    const { key, value, timestamp } = record
+    const { key, value, timestamp, id } = record
     if (this.#rows === 0) this.#baseTimestamp = this.#maxTimestamp = timestamp
     if (timestamp > this.#maxTimestamp) this.#maxTimestamp = timestamp
     this.#writeInteger(this.#recordBytes(record))
@@ -72,6 +76,10 @@ export class RecordBatchWriter {
     this.#writeInteger(value.length)
     this.#out.append(value)
     this.#out.append(this.#headers)
+    if (id !== null) {
+      this.#writeInteger(id.length)
+      this.#out.append(id)
+    }
     this.#rows++
   }
 
@@ -93,11 +101,12 @@ export class RecordBatchWriter {
   }
 
   /** Of the record behind its length. */
-  #recordBytes({ key, value, timestamp }: KafkaRecord): number {
+  #recordBytes({ key, value, timestamp, id }: KafkaRecord): number {
     const timestampDelta = this.#rows === 0 ? 0n : timestamp - this.#baseTimestamp
     const keyBytes = key === null ? sizeOf(-1) : sizeOf(key.length) + key.length
     const valueBytes = sizeOf(value.length) + value.length
-    return 1 + sizeOf(timestampDelta) + sizeOf(this.#rows) + keyBytes + valueBytes + this.#headers.length
+    const headerBytes = this.#headers.length + (id === null ? 0 : sizeOf(id.length) + id.length)
+    return 1 + sizeOf(timestampDelta) + sizeOf(this.#rows) + keyBytes + valueBytes + headerBytes
   }
 
   #writeInteger(value: number | bigint): void {
@@ -107,7 +116,11 @@ export class RecordBatchWriter {
 }
 
 /** The records of a batch. `records`: all behind its header, uncompressed. Views, not copies. */
-export function readRecords(header: Uint8Array, records: Uint8Array<ArrayBuffer>): KafkaRecord[] {
+export function readRecords(
+  header: Uint8Array,
+  records: Uint8Array<ArrayBuffer>,
+  { idHeader }: Pick<KafkaEncoding, 'idHeader'>,
+): KafkaRecord[] {
   const fields = new DataView(header.buffer, header.byteOffset, HEADER_BYTES)
   const baseTimestamp = fields.getBigInt64(BASE_TIMESTAMP_AT)
   const input = new IntegerReader(records)
@@ -119,20 +132,31 @@ export function readRecords(header: Uint8Array, records: Uint8Array<ArrayBuffer>
     input.next() // offset delta
     const key = input.bytes()
     const value = input.bytes()!
-    input.position = end // headers, the same in all records
-    return { key, value, timestamp }
+    const id = idHeader === undefined ? null : lastHeader(input)
+    input.position = end // the other headers are the same in all records
+    return { key, value, timestamp, id }
   })
 }
 
-export function headersOf(headers: Readonly<Record<string, string>>): Uint8Array {
+function lastHeader(input: IntegerReader): Uint8Array<ArrayBuffer> | null {
+  let value: Uint8Array<ArrayBuffer> | null = null
+  for (let left = Number(input.next()); left > 0; left--) {
+    input.bytes() // its name
+    value = input.bytes()
+  }
+  return value
+}
+
+/** What follows a record's value: the number of headers and each, all but the value of `idHeader`. */
+export function headersOf({ headers, idHeader }: Headers): Uint8Array {
   const entries = Object.entries(headers)
   const out = new GrowingBytes()
   const write = (value: number): void => {
     out.reserve(MOST_INTEGER_BYTES)
     out.length = writeInteger(out.bytes, out.length, value)
   }
-  write(entries.length)
-  for (const text of entries.flat()) {
+  write(entries.length + (idHeader === undefined ? 0 : 1))
+  for (const text of [...entries.flat(), ...(idHeader === undefined ? [] : [idHeader])]) {
     write(Buffer.byteLength(text))
     out.appendText(text)
   }

@@ -9,6 +9,8 @@ export interface OpenedRow {
   /** Of the record, for an encoding that has keys. */
   readonly key: string | null
   readonly payload: Uint8Array<ArrayBuffer>
+  /** The record's, where the encoding has an `idHeader`. */
+  readonly id: string | null
 }
 
 /** What of a batch says where its rows are. `bytes` may have been completed by the sender. */
@@ -31,12 +33,20 @@ export function framedRows(
 export async function openRows(framed: FramedRows, positions: readonly number[]): Promise<OpenedRow[]> {
   const { encoding } = framed
   if (encoding.kind !== 'kafka-batch')
-    return positions.map(position => ({ key: null, payload: new Uint8Array(payloadAt(framed, position, encoding)) }))
-  const records = readRecords(framed.bytes, await decompressRecords(framed.bytes))
+    return positions.map(position => ({
+      key: null,
+      payload: new Uint8Array(payloadAt(framed, position, encoding)),
+      id: null,
+    }))
+  const records = readRecords(framed.bytes, await decompressRecords(framed.bytes), encoding)
   return positions.map(position => {
-    const { key, value } = records[position]!
-    return { key: key && Buffer.from(key).toString(), payload: new Uint8Array(value) }
+    const { key, value, id } = records[position]!
+    return { key: textOf(key), payload: new Uint8Array(value), id: textOf(id) }
   })
+}
+
+function textOf(bytes: Uint8Array | null): string | null {
+  return bytes && Buffer.from(bytes).toString()
 }
 
 /** One batch, framed alike, for each group of positions (ascending). Fields that the sender completes are as in a new batch. */
@@ -55,8 +65,8 @@ async function reframeRecords(
   groups: readonly (readonly number[])[],
 ): Promise<FramedRows[]> {
   await loadCompression(encoding.compression)
-  const records = readRecords(batch, await decompressRecords(batch))
-  const writer = new RecordBatchWriter(encoding.headers)
+  const records = readRecords(batch, await decompressRecords(batch), encoding)
+  const writer = new RecordBatchWriter(encoding)
   return groups.map(positions => {
     for (const position of positions) writer.append(asNew(records[position]!, encoding))
     const bytes = compressBatch(writer.finish(), encoding.compression, length => new Uint8Array(length))

@@ -21,7 +21,7 @@ export function sealBatch(finished: FinishedBatch, encoding: KafkaEncoding, allo
   const { compression, maxBatchBytes = Number.POSITIVE_INFINITY } = encoding
   const sealed = compressBatch(bytes, compression, allocate)
   if (sealed.length <= maxBatchBytes) return { ...rows, bytes: sealed, ends: new Uint32Array(0), partition }
-  const [record] = readRecords(bytes, bytes.subarray(HEADER_BYTES))
+  const [record] = readRecords(bytes, bytes.subarray(HEADER_BYTES), encoding)
   const payload = allocate(record!.value.length)
   payload.set(record!.value)
   const refusal = `a record batch of ${sealed.length} bytes with this row alone is more than the topic takes (max.message.bytes = ${maxBatchBytes})`

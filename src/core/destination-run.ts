@@ -157,6 +157,9 @@ function deliveryOf(
       ...(manifest.residual ? { predicate: manifest.residual } : {}),
       spanRows: manifest.spanRows,
       order: delivery.order,
+      ...(delivery.uniqueKey.length > 0
+        ? { uniqueKey: { table: record.request.table, columns: delivery.uniqueKey } }
+        : {}),
       limits: limitsOf(delivery, settings.rowGroupBudgetBytes),
     }
   }

@@ -12,7 +12,7 @@ import { type EngineOptions, resolveOptions } from './options.ts'
 import { Owner } from './owner.ts'
 import { planRedelivery } from './redelivery.ts'
 import type { BackfillRequest } from './request.ts'
-import { resolveRequest } from './resolve.ts'
+import { registeredSinks, resolveRequest } from './resolve.ts'
 import { inProcessRunner } from './runner.ts'
 
 export interface Engine {
@@ -92,7 +92,7 @@ export function createEngine(options: EngineOptions): Engine {
   const onChanged = (jobId: string): void => changes.announce(jobId)
   const surroundings = { source, store, lanes, memory, runner, settings, onChanged }
   const owner = new Owner(surroundings, options.takeOver ?? true)
-  const sinks = [...settings.destinations.values()].map(({ sink }) => sink)
+  const sinks = registeredSinks(settings)
   let closed: Promise<void> | undefined
 
   async function record(jobId: string, scope: Scope = {}): Promise<JobRecord> {

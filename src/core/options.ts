@@ -56,6 +56,12 @@ export interface DeliveryOptions {
   readonly maxUnsettledRows?: number
   /** The same in payload bytes. Default 256 MiB. A span more per unit is possible, since its size is not known before it is read. */
   readonly maxUnsettledBytes?: number
+  /**
+   * Columns that are a unique key of the table. The names of rows, where the sink hands them on (an id header, an idempotency key), are
+   * then a hash of their values, the same in every job that sends the row; else they are made of the job and the row's place in it. Must
+   * stay as it is while a job is under way. Default: none.
+   */
+  readonly uniqueKey?: readonly string[]
   /** How many rows may be refused for good before the destination fails. Default 0. */
   readonly maxDeadLetters?: number
   /**
@@ -100,6 +106,7 @@ const MEMORY_BUDGET_BYTES = 128 * MEBIBYTE
 
 export const DELIVERY_DEFAULTS: Required<DeliveryOptions> = {
   order: 'none',
+  uniqueKey: [],
   maxUnsettledRows: 200_000,
   maxUnsettledBytes: 256 * MEBIBYTE,
   maxDeadLetters: 0,
@@ -162,8 +169,10 @@ function resolveDelivery(
   const unitsInFlight = Math.max(2, Math.min(lanes, Math.floor(maxUnsettledRows / MOST_SPAN_ROWS)))
   const total = wanted === 'total' ? { unitsInFlight: 1 } : {}
   const delivery = { ...DELIVERY_DEFAULTS, unitsInFlight, ...options, ...total }
-  const { order, maxDeadLetters, checksums, ...positive } = delivery
+  const { order, maxDeadLetters, checksums, uniqueKey, ...positive } = delivery
   if (typeof checksums !== 'boolean') problems.push({ path: `${path}checksums`, message: 'must be true or false' })
+  if (!uniqueKey.every(column => typeof column === 'string'))
+    problems.push({ path: `${path}uniqueKey`, message: 'must be names of columns' })
   checkNumbers(path, positive, problems)
   checkCount(`${path}maxDeadLetters`, maxDeadLetters, problems)
   if (!['none', 'key', 'total'].includes(order))

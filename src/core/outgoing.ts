@@ -1,8 +1,8 @@
 /** From what a lane filled to what a sink gets, and from the sink's answer to what it means for each span. */
 import { addChecksums, rowChecksum, subtractChecksums, ZERO_CHECKSUM } from '../columnar/checksum.ts'
-import type { FilledBatch, Piece } from '../columnar/read-plan.ts'
+import type { FilledBatch, Piece, TextColumn } from '../columnar/read-plan.ts'
 import type { OpenedRow } from '../columnar/reframe.ts'
-import type { MessageBatch } from '../sinks/sink.ts'
+import { type MessageBatch, textBytes } from '../sinks/sink.ts'
 import { spanStarts } from './narrowing.ts'
 import type { Outcome } from './settlement.ts'
 import type { DeadLetter, Unit } from './unit.ts'
@@ -52,19 +52,24 @@ export function outcomesOf(
   const starts = spanStarts(filled.pieces)
   return filled.pieces.map((piece, index) => {
     const lost = refused.filter(({ position }) => position >= starts[index]! && position < starts[index + 1]!)
-    const checksums = lost.map(({ payload }) => rowChecksum(payload))
     const outcome = {
       delivered: piece.rows - lost.length,
       deadLettered: lost.length,
       bytes: lost.reduce((left, { payload }) => left - payload.length, piece.bytes),
-      // the sum of a reading without checksums
-      checksum:
-        piece.checksum === ZERO_CHECKSUM
-          ? ZERO_CHECKSUM
-          : subtractChecksums(piece.checksum, checksums.reduce(addChecksums, ZERO_CHECKSUM)),
+      checksum: checksumWithout(piece, lost, filled.ids),
     }
     return [piece, outcome] as const
   })
+}
+
+function checksumWithout(piece: Piece, lost: readonly RefusedRow[], ids: TextColumn | undefined): string {
+  // the sum of a reading without checksums, and that of no row
+  if (piece.checksum === ZERO_CHECKSUM || lost.length === piece.rows) return ZERO_CHECKSUM
+  const checksums = lost.map(({ payload, key, id, position }) => {
+    const idBytes = id === null ? ids && textBytes(ids, position) : Buffer.from(id)
+    return rowChecksum(payload, { id: idBytes, key: key === null ? null : Buffer.from(key) })
+  })
+  return subtractChecksums(piece.checksum, checksums.reduce(addChecksums, ZERO_CHECKSUM))
 }
 
 export function deadLettersOf(filled: FilledBatch, refused: readonly RefusedRow[]): DeadLetter[] {

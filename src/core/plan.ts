@@ -54,7 +54,7 @@ export function planReading(unit: Unit, session: SinkSession, from: readonly Che
     spanRows: unit.spanRows,
     ...(unit.predicate ? { predicate: unit.predicate } : {}),
     encoding: session.encoding ?? { kind: 'rows' },
-    ...(session.asks?.ids ? { ids: unit.jobId } : {}),
+    ...(session.asks?.ids ? { ids: unit.uniqueKey ?? { job: unit.jobId } } : {}),
     ...(session.asks?.columns ? { columns: session.asks.columns } : {}),
     batchRows: session.limits?.batchRows ?? 10_000,
     batchBytes: session.limits?.batchBytes ?? 1 << 20,

@@ -9,6 +9,7 @@ import type { ValueList } from '../columnar/predicate.ts'
 import type { Source, StageFilter, StageRequest } from '../sources/source.ts'
 import type { Store } from '../stores/store.ts'
 import { type Problem, RequestError, StoreError } from './errors.ts'
+import type { Settings } from './options.ts'
 import { type BackfillRequest, backfillRequestSchema } from './request.ts'
 import type { DestinationRef } from './unit.ts'
 
@@ -24,7 +25,22 @@ export interface Surroundings {
   readonly source: Source
   readonly store: Pick<Store, 'valueSet'>
   /** The registered sinks. */
-  readonly sinks: readonly { readonly type: string; readonly name: string }[]
+  readonly sinks: readonly RegisteredSink[]
+}
+
+interface RegisteredSink {
+  readonly type: string
+  readonly name: string
+  readonly uniqueKey?: readonly string[]
+}
+
+/** As requests are checked against them. */
+export function registeredSinks({ destinations }: Pick<Settings, 'destinations'>): readonly RegisteredSink[] {
+  return [...destinations.values()].map(({ sink: { type, name }, delivery: { uniqueKey } }) => ({
+    type,
+    name,
+    uniqueKey,
+  }))
 }
 
 /** Rejects with a `RequestError` that lists all problems, or with what the source or the store failed with. */
@@ -40,6 +56,7 @@ export async function resolveRequest(
     problems.push({ path: 'static_egress_ip', message: 'no destination has a static egress address configured' })
   const schema =
     request.table === undefined ? undefined : await resolveTable(request.table, surroundings.source, problems, signal)
+  if (schema) checkUniqueKeys(destinations, surroundings.sinks, schema, problems)
   const window = schema && request.backfill_window && resolveWindow(request.backfill_window, schema, problems)
   const filter = schema && request.filter && (await resolveFilter(request.filter, schema, surroundings.store, problems))
   if (problems.length > 0 || !schema || !window) throw new RequestError(problems)
@@ -82,6 +99,22 @@ function resolveDestinations(
       })
     }
     return { type, name, uid: destinationUid(type, name) }
+  })
+}
+
+function checkUniqueKeys(
+  destinations: readonly DestinationRef[],
+  sinks: readonly RegisteredSink[],
+  { columns }: TableSchema,
+  problems: Problem[],
+): void {
+  const known = new Set(columns.map(({ name }) => name))
+  destinations.forEach(({ type, name }, index) => {
+    const { uniqueKey = [] } = sinks.find(sink => sink.type === type && sink.name === name) ?? {}
+    for (const column of uniqueKey.filter(column => !known.has(column))) {
+      const message = `the unique key of ${type}/${name} names ${JSON.stringify(column)}, which the table does not have`
+      problems.push({ path: `destinations[${index}]`, message })
+    }
   })
 }
 

@@ -5,14 +5,14 @@ import { closeWithin, openSession } from './destination-run.ts'
 import { publish } from './diagnostics.ts'
 import type { OwnedJob } from './owned-job.ts'
 import { planSpanRows, planUnits } from './plan.ts'
-import { resolveRequest } from './resolve.ts'
+import { registeredSinks, resolveRequest } from './resolve.ts'
 
 /** Rejects with `signal.reason` when that aborts. */
 export async function stageJob(job: OwnedJob, signal: AbortSignal): Promise<Manifest> {
   const { record, lease, surroundings } = job
   const { source, store, settings } = surroundings
   const { destinations } = settings
-  const sinks = [...destinations.values()].map(({ sink }) => sink)
+  const sinks = registeredSinks(settings)
   const resolved = await resolveRequest(record.request, { source, store, sinks }, signal)
   await probeDestinations(job, resolved.schema, signal)
   const { stagingId, saved } = await beginStaging(job, signal)

@@ -63,6 +63,8 @@ export interface Unit {
   readonly from: readonly Checkpoint[]
   readonly predicate?: Predicate
   readonly spanRows: number
+  /** What names rows in place of where they lie in the job, if the destination is registered so. */
+  readonly uniqueKey?: { readonly table: string; readonly columns: readonly string[] }
   readonly order: Order
   readonly limits: UnitLimits
 }

@@ -214,7 +214,7 @@ function* recordBatches(
     batcher.beginSpan(chunk, span)
     for (const row of spanRows) {
       const texts = batcher.columns.map(name => columnOf(row, name))
-      batcher.add(row.id, row.json, texts)
+      batcher.add(row.id, row.json, texts, `${unit.jobId}-${chunk}-${row.id}`)
     }
     batcher.endSpan()
     yield* taken()

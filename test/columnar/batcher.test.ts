@@ -165,13 +165,13 @@ describe('what is handed out beside the payload', () => {
 
   test('is cut with the rows', () => {
     const batcher = new Batcher(
-      { ...UNLIMITED, batchRows: 2, ids: 'job', columns: ['key', 'other'] },
+      { ...UNLIMITED, batchRows: 2, ids: { job: 'job' }, columns: ['key', 'other'] },
       length => new Uint8Array(length),
     )
     batcher.beginSpan(5, 100)
-    batcher.add(100, '1', ['é', 'x'])
-    batcher.add(103, '2', [null, 'y'])
-    batcher.add(104, '3', ['', 'z'])
+    batcher.add(100, '1', ['é', 'x'], 'job-5-100')
+    batcher.add(103, '2', [null, 'y'], 'job-5-103')
+    batcher.add(104, '3', ['', 'z'], 'job-5-104')
     batcher.endSpan()
     batcher.cut()
     const filled = batcher.takeFilled()
@@ -284,11 +284,11 @@ test('stable batches are the same on every reading, from wherever one of them en
 
 test('every buffer is of its own and no larger than it needs to be, so that it can be transferred', () => {
   const batcher = new Batcher(
-    { ...UNLIMITED, batchRows: 2, ids: 'job', columns: ['key'] },
+    { ...UNLIMITED, batchRows: 2, ids: { job: 'job' }, columns: ['key'] },
     length => new Uint8Array(length),
   )
   batcher.beginSpan(0, 0)
-  for (let row = 0; row < 5; row++) batcher.add(row, '{}', [String(row)])
+  for (let row = 0; row < 5; row++) batcher.add(row, '{}', [String(row)], `id ${row}`)
   batcher.endSpan()
   batcher.cut()
   const views = batcher.takeFilled().flatMap(({ bytes, ends, rowNumbers, ids, columns }) => {

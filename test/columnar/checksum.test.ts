@@ -59,7 +59,29 @@ test('sums of numbers and of text agree', () => {
   fc.assert(
     fc.property(fc.array(fc.uint8Array()), rows => {
       const sum = rows.reduce((sum, row) => sum + hashRow(row), 0n)
-      expect(formatChecksum(sum)).toBe(rows.map(rowChecksum).reduce(addChecksums, ZERO_CHECKSUM))
+      expect(formatChecksum(sum)).toBe(rows.map(row => rowChecksum(row)).reduce(addChecksums, ZERO_CHECKSUM))
     }),
   )
+})
+
+test('what a row is delivered with seeds its checksum: its id, and then its key', () => {
+  const [payload, id, key] = ['{"a":1}', 'job-0-1', 'k'].map(text => Buffer.from(text)) as [Buffer, Buffer, Buffer]
+  const all = [
+    rowChecksum(payload),
+    rowChecksum(payload, { id }),
+    rowChecksum(payload, { key }),
+    rowChecksum(payload, { id, key }),
+    rowChecksum(payload, { id: key, key: id }),
+    rowChecksum(payload, { key: Buffer.alloc(0) }),
+  ]
+  // by xxHash's own library (its Python binding), with the seeds as they are said to be
+  expect(all).toEqual([
+    'ca0b885a32fc8b48',
+    'bcba850a9663c712',
+    '8f76a1d4fdf942d4',
+    '3638289e99131bbe',
+    'b86cbfe1b7362478',
+    '85413ba9e58027cc',
+  ])
+  expect(rowChecksum(payload, { id: null, key: null })).toBe(all[0])
 })

@@ -7,8 +7,9 @@ import { readWithKafkajs } from './kafka-records.ts'
 const allocate = (length: number) => new Uint8Array(length)
 
 function batchOf(...values: string[]): Uint8Array<ArrayBuffer> {
-  const writer = new RecordBatchWriter({})
-  for (const value of values) writer.append({ key: null, value: new Uint8Array(Buffer.from(value)), timestamp: 7n })
+  const writer = new RecordBatchWriter({ headers: {} })
+  for (const value of values)
+    writer.append({ key: null, value: new Uint8Array(Buffer.from(value)), timestamp: 7n, id: null })
   return writer.finish().slice()
 }
 

@@ -67,7 +67,7 @@ const texts = (column: TextColumn) =>
   Array.from(column.ends, (_, row) => textBytes(column, row)).map(value => value && Buffer.from(value).toString())
 
 test('the selected rows are encoded, under their numbers in the chunk, with their ids and columns', () => {
-  const [batch] = encode({ ids: 'job', columns: ['at', 'name'] }, [1, 3])
+  const [batch] = encode({ ids: { job: 'job' }, columns: ['at', 'name'] }, [1, 3])
   expect(Buffer.from(batch!.bytes).toString()).toBe(
     '{"id":-2,"name":null,"raw":"","at":null}\n{"id":4,"name":"d","raw":"ZA==","at":"1970-01-01T00:00:00.005Z"}\n',
   )

@@ -33,16 +33,15 @@ describe('the kernel makes the batches that the JavaScript encoder makes', () =>
   const plain = fc.record({
     ...limits,
     encoding: fc.constantFrom<Encoding>({ kind: 'rows' }, { kind: 'ndjson' }, { kind: 'json-array' }),
-    ids: fc.constantFrom('job', 'ü-1'),
   })
 
   test('of columns of any types, also as ids and texts beside the rows', () => {
     const tables = tablesOf(fc.array(anyKind(2), { maxLength: 5 }))
     fc.assert(
-      fc.property(plain, fc.boolean(), tables, cutouts, cuts, (plan, hasIds, table, cutouts, cuts) => {
-        const columns = table.kinds.map((_, index) => nameOf(index)).slice(1)
-        const { ids, ...rest } = plan
-        expectEqual({ ...rest, ...(hasIds ? { ids } : {}), columns }, spansOf(table, cutouts), cuts)
+      fc.property(plain, fc.nat(3), tables, cutouts, cuts, (plan, choice, table, cutouts, cuts) => {
+        const names = table.kinds.map((_, index) => nameOf(index))
+        const ids = [undefined, { job: 'job' }, { job: 'ü-1' }, { table: 'täble', columns: names }][choice]
+        expectEqual({ ...plan, ...(ids ? { ids } : {}), columns: names.slice(1) }, spansOf(table, cutouts), cuts)
       }),
       { numRuns: RUNS },
     )
@@ -55,6 +54,7 @@ describe('the kernel makes the batches that the JavaScript encoder makes', () =>
       key: fc.constant(nameOf(0)),
       timestamp: fc.constantFrom('now' as const, { column: nameOf(1) }),
       headers: fc.dictionary(fc.string(), fc.string({ maxLength: 200 }), { maxKeys: 2 }),
+      idHeader: fc.constantFrom('id', 'é'.repeat(40)),
       compression: fc.constantFrom('none' as const, 'gzip' as const),
       maxBatchBytes: fc.integer({ min: 61, max: 1000 }),
     },
@@ -65,8 +65,11 @@ describe('the kernel makes the batches that the JavaScript encoder makes', () =>
     const times = fc.constantFrom(...LEAVES.filter(({ type }) => DataType.isTimestamp(type)))
     const tables = tablesOf(fc.tuple(anyKind(1), fc.oneof({ weight: 9, arbitrary: times }, anyKind(0)), anyKind(1)))
     fc.assert(
-      fc.property(fc.record(limits), kafka, tables, cutouts, cuts, (plan, encoding, table, cutouts, cuts) => {
-        expectEqual({ ...plan, encoding }, spansOf(table, cutouts), cuts)
+      fc.property(fc.record(limits), kafka, fc.boolean(), tables, cutouts, cuts, (plan, encoding, byKey, ...rest) => {
+        const [table, cutouts, cuts] = rest
+        const ids = byKey ? { table: 't', columns: [nameOf(2), nameOf(0)] } : { job: 'job' }
+        const named = encoding.idHeader === undefined ? {} : { ids }
+        expectEqual({ ...plan, ...named, encoding }, spansOf(table, cutouts), cuts)
       }),
       { numRuns: RUNS },
     )
@@ -90,13 +93,15 @@ describe('the kernel makes the batches that the JavaScript encoder makes', () =>
         key: nameOf(0),
         timestamp: 'now',
         headers: { a: 'b' },
+        idHeader: 'id',
         compression: 'none',
       },
     )
     fc.assert(
       fc.property(encodings, strings, fc.integer({ min: 1, max: 100_000 }), (encoding, strings, batchBytes) => {
         const batch = batchOf(strings.length, [textColumn(strings), textColumn(strings.toReversed())])
-        const columns = encoding.kind === 'ndjson' ? { columns: [nameOf(1)] } : {}
+        const ids = { ids: { table: 't', columns: [nameOf(1), nameOf(0)] } }
+        const columns = encoding.kind === 'ndjson' ? { columns: [nameOf(1)] } : ids
         expectEqual({ ...UNLIMITED, encoding, batchBytes, ...columns }, [() => spanOf(batch)])
       }),
       { numRuns: 25 },
@@ -121,7 +126,7 @@ test('a row of many values, each as long as its type has them, stays within its 
     wide.map(kind => kind.build(longest(kind))),
   )
   for (let first = 0; first < 6; first++)
-    expectEqual({ ...UNLIMITED, ids: 'job' }, [() => spanOf(batch.slice(first, rows))])
+    expectEqual({ ...UNLIMITED, ids: { job: 'job' } }, [() => spanOf(batch.slice(first, rows))])
 })
 
 describe('the memory of encoders', () => {
@@ -137,8 +142,8 @@ describe('the memory of encoders', () => {
     batchOf(rows, [textColumn(Array.from({ length: rows }, (_, row) => `${row}`.padEnd(length, '\u0001')))])
 
   test.each<[string, Encoding, Partial<EncoderPlan>]>([
-    ['plain rows', { kind: 'json-array' }, { ids: 'job', columns: [nameOf(0)] }],
-    ['records', keyed(5), {}],
+    ['plain rows', { kind: 'json-array' }, { ids: { job: 'job' }, columns: [nameOf(0)] }],
+    ['records', { ...keyed(5), idHeader: 'id' }, { ids: { table: 't', columns: [nameOf(0)] } }],
   ])('is all given back when they close, also what was filling: %s', (_, encoding, beside) => {
     const own = chooseKernel('wasm').kernel!
     const span = spanOf(texts(40, 20))

@@ -126,8 +126,8 @@ describe('rows without a key', () => {
 
 describe('the bytes of a batch', () => {
   const length = (...sizes: number[]): number => {
-    const writer = new RecordBatchWriter({})
-    for (const size of sizes) writer.append({ key: null, value: new Uint8Array(size + 2), timestamp: 0n })
+    const writer = new RecordBatchWriter({ headers: {} })
+    for (const size of sizes) writer.append({ key: null, value: new Uint8Array(size + 2), timestamp: 0n, id: null })
     return writer.finish().length
   }
   const keyless = (...sizes: number[]): TestSpan => ({
@@ -270,7 +270,7 @@ test('whatever the limits, keys and cuts, batches are those of the model, and ot
       const numbers = expected.map(({ rows }) => rows.map(({ row }) => row.row))
       expect(filled.map(({ rowNumbers }) => [...rowNumbers])).toEqual(numbers)
       for (const [index, batch] of filled.entries()) {
-        checkPieces(batch, expected[index]!)
+        checkPieces(batch, encoding, expected[index]!)
         if (batch.refusal === undefined) await checkRecords(batch, encoding, expected[index]!)
         else checkRefused(batch, encoding, expected[index]!)
       }
@@ -304,7 +304,7 @@ function checkRefused(batch: FilledBatch, encoding: KafkaEncoding, { partition, 
   expect([batch.ends.length, batch.ends.at(-1)]).toEqual([own.length, batch.bytes.length])
 }
 
-function checkPieces(batch: FilledBatch, { rows }: ModelBatch): void {
+function checkPieces(batch: FilledBatch, encoding: KafkaEncoding, { rows }: ModelBatch): void {
   expect(batch.rows).toBe(rows.length)
   expect(batch.pieces).toEqual(
     [...Map.groupBy(rows, ({ span }) => span)].map(([span, own]) => ({
@@ -313,11 +313,21 @@ function checkPieces(batch: FilledBatch, { rows }: ModelBatch): void {
       first: own[0]!.first,
       rows: own.length,
       bytes: own.reduce((sum, { row }) => sum + Buffer.byteLength(row.json), 0),
-      checksum: sum(...own.map(({ row }) => row.json)),
+      checksum: total(own.map(({ row }) => checksumOf(batch, encoding, row))),
     })),
   )
 }
 
+/** A row without a time is refused before its key is looked at. */
+function checksumOf({ refusal }: FilledBatch, encoding: KafkaEncoding, { json, key }: TestRow): string {
+  const hasKey = key !== null && encoding.key !== undefined && refusal !== NO_TIMESTAMP
+  return rowChecksum(Buffer.from(json), hasKey ? { key: Buffer.from(key) } : {})
+}
+
 function sum(...rows: string[]): string {
-  return rows.map(row => rowChecksum(Buffer.from(row))).reduce(addChecksums, ZERO_CHECKSUM)
+  return total(rows.map(row => rowChecksum(Buffer.from(row))))
+}
+
+function total(checksums: readonly string[]): string {
+  return checksums.reduce(addChecksums, ZERO_CHECKSUM)
 }

@@ -141,9 +141,9 @@ export function recordsOf(encoding: KafkaEncoding, rows: readonly TestRow[]) {
 
 /** Of the uncompressed record batch of these rows. */
 export function lengthOf(encoding: KafkaEncoding, rows: readonly TestRow[]): number {
-  const writer = new RecordBatchWriter(encoding.headers)
+  const writer = new RecordBatchWriter(encoding)
   for (const { key, value, timestamp } of recordsOf(encoding, rows))
-    writer.append({ key: key === null ? null : Buffer.from(key), value: Buffer.from(value), timestamp })
+    writer.append({ key: key === null ? null : Buffer.from(key), value: Buffer.from(value), timestamp, id: null })
   return writer.finish().length
 }
 

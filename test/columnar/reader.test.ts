@@ -99,7 +99,7 @@ describe('a unit', () => {
   })
 
   test('hands out identities and columns as text', async () => {
-    const reader = open({ ids: 'job-1', columns: ['s', 'i'], spanRows: 2048 })
+    const reader = open({ ids: { job: 'job-1' }, columns: ['s', 'i'], spanRows: 2048 })
     const { batches } = await readUnit(reader)
     const texts = (batch: FilledBatch, column: 'ids' | 's' | 'i'): string[] => {
       const text = column === 'ids' ? batch.ids! : batch.columns![column]!
@@ -121,7 +121,7 @@ describe('a unit', () => {
     const payloads = allRows.map(row => Buffer.from(JSON.stringify(row)))
     expect(spans.reduce((sum, { bytes }) => sum + bytes, 0)).toBe(payloads.reduce((sum, { length }) => sum + length, 0))
     const checksums = batches.flatMap(batch => batch.pieces.map(piece => piece.checksum))
-    expect(checksums.reduce(addChecksums)).toBe(payloads.map(rowChecksum).reduce(addChecksums))
+    expect(checksums.reduce(addChecksums)).toBe(payloads.map(payload => rowChecksum(payload)).reduce(addChecksums))
     const without = await readUnit(open({ checksums: false }))
     expect(without.batches.flatMap(batch => batch.pieces).every(piece => piece.checksum === ZERO_CHECKSUM)).toBe(true)
   })

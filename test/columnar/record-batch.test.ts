@@ -5,14 +5,21 @@ import { readWithKafkajs, readWithPlatformatic } from './kafka-records.ts'
 
 const utf8 = (text: string): Uint8Array<ArrayBuffer> => new Uint8Array(Buffer.from(text))
 
+type Unnamed = Omit<KafkaRecord, 'id'>
+
+/** `idHeader`: then the ids are `id 0`, `id 1` and so on. */
 function write(
-  records: readonly KafkaRecord[],
+  records: readonly Unnamed[],
   headers: Readonly<Record<string, string>> = {},
+  idHeader?: string,
 ): Uint8Array<ArrayBuffer> {
-  const writer = new RecordBatchWriter(headers)
-  for (const record of records) writer.append(record)
+  const writer = new RecordBatchWriter({ headers, ...(idHeader === undefined ? {} : { idHeader }) })
+  for (const record of named(records, idHeader)) writer.append(record)
   return writer.finish()
 }
+
+const named = (records: readonly Unnamed[], idHeader: string | undefined): KafkaRecord[] =>
+  records.map((record, index) => ({ ...record, id: idHeader === undefined ? null : utf8(`id ${index}`) }))
 
 test('a batch is written byte for byte as the format has it', () => {
   const batch = write(
@@ -45,6 +52,13 @@ test('a batch is written byte for byte as the format has it', () => {
   expect(Buffer.from(batch).toString('hex')).toBe([...header, ...records].join('').replaceAll(' ', ''))
 })
 
+test('an id is the value of the last header', () => {
+  const batch = write([{ key: null, value: utf8('{}'), timestamp: 0n }], { h: 'é' }, 'n')
+  const headers = '04 02 68 04 c3a9 02 6e 08 69642030' // two: h, and n with the four bytes of `id 0`; 20 bytes in all
+  const record = `28 00 00 00 01 04 7b7d ${headers}`.replaceAll(' ', '')
+  expect(Buffer.from(batch.subarray(HEADER_BYTES)).toString('hex')).toBe(record)
+})
+
 const text = fc.oneof(fc.string({ unit: 'binary', maxLength: 20 }), fc.constant('x'.repeat(9_000)))
 const LAST = 2n ** 63n - 1n
 
@@ -60,6 +74,7 @@ const records = fc.array(
   }),
   { minLength: 1, maxLength: 200, size: 'small' },
 )
+const idHeaders = fc.option(fc.string({ unit: 'binary', maxLength: 100 }), { nil: undefined })
 const headers = fc.dictionary(fc.string({ maxLength: 5 }), fc.string({ unit: 'binary', maxLength: 200 }), {
   maxKeys: 3,
   noNullPrototype: true,
@@ -67,8 +82,9 @@ const headers = fc.dictionary(fc.string({ maxLength: 5 }), fc.string({ unit: 'bi
 
 test('other clients read what was written', async () => {
   await fc.assert(
-    fc.asyncProperty(records, headers, async (records, headers) => {
-      const batch = write(records, headers)
+    fc.asyncProperty(records, headers, fc.boolean(), async (records, headers, hasIds) => {
+      // longer than any of the other names
+      const batch = write(records, headers, hasIds ? 'the id' : undefined)
       const timestamps = records.map(({ timestamp }) => timestamp)
       const wellFormed = (text: string) => Buffer.from(text).toString()
       const expected = {
@@ -80,7 +96,10 @@ test('other clients read what was written', async () => {
           key: key && Buffer.from(key).toString(),
           value: Buffer.from(value).toString(),
           ...{ timestamp, offset },
-          headers: Object.fromEntries(Object.entries(headers).map(pair => pair.map(wellFormed))),
+          headers: Object.fromEntries([
+            ...Object.entries(headers).map(pair => pair.map(wellFormed)),
+            ...(hasIds ? [['the id', `id ${offset}`]] : []),
+          ]),
         })),
       }
       expect(readWithPlatformatic(batch)).toEqual(expected)
@@ -91,9 +110,10 @@ test('other clients read what was written', async () => {
 
 test('what was written is read back', () => {
   fc.assert(
-    fc.property(records, headers, (records, headers) => {
-      const batch = write(records, headers)
-      expect(readRecords(batch, batch.subarray(HEADER_BYTES))).toEqual(records)
+    fc.property(records, headers, idHeaders, (records, headers, idHeader) => {
+      const batch = write(records, headers, idHeader)
+      const encoding = idHeader === undefined ? {} : { idHeader }
+      expect(readRecords(batch, batch.subarray(HEADER_BYTES), encoding)).toEqual(named(records, idHeader))
     }),
   )
 })
@@ -101,14 +121,14 @@ test('what was written is read back', () => {
 test('a batch without its last bytes is an error, not an endless search', () => {
   const batch = write([{ key: utf8('k'), value: utf8('{"a":1}'), timestamp: 0n }])
   for (let length = HEADER_BYTES; length < HEADER_BYTES + 6; length++)
-    expect(() => readRecords(batch, batch.subarray(HEADER_BYTES, length))).toThrow('ends inside of a record')
+    expect(() => readRecords(batch, batch.subarray(HEADER_BYTES, length), {})).toThrow('ends inside of a record')
 })
 
 test('the length with another record is known beforehand', () => {
   fc.assert(
-    fc.property(records, headers, (records, headers) => {
-      const writer = new RecordBatchWriter(headers)
-      const lengths = records.map(record => {
+    fc.property(records, headers, idHeaders, (records, headers, idHeader) => {
+      const writer = new RecordBatchWriter({ headers, ...(idHeader === undefined ? {} : { idHeader }) })
+      const lengths = named(records, idHeader).map(record => {
         const length = writer.lengthWith(record)
         writer.append(record)
         return length
@@ -120,10 +140,10 @@ test('the length with another record is known beforehand', () => {
 })
 
 test('a writer begins anew after each batch', () => {
-  const writer = new RecordBatchWriter({})
+  const writer = new RecordBatchWriter({ headers: {} })
   const [one, other] = [
-    { key: null, value: utf8('1'), timestamp: 9_000n },
-    { key: utf8('k'), value: utf8('22'), timestamp: 5n },
+    { key: null, value: utf8('1'), timestamp: 9_000n, id: null },
+    { key: utf8('k'), value: utf8('22'), timestamp: 5n, id: null },
   ]
   writer.append(one)
   expect(writer.finish().slice()).toEqual(write([one]))

@@ -18,12 +18,20 @@ function plain(encoding: PlainEncoding, payloads: readonly string[]): FramedRows
 }
 
 function kafka(options: Partial<KafkaEncoding> = {}): KafkaEncoding {
-  return { kind: 'kafka-batch', partitions: 3, timestamp: 'now', headers: { h: 'é' }, compression: 'none', ...options }
+  return {
+    kind: 'kafka-batch',
+    partitions: 3,
+    timestamp: 'now',
+    headers: { h: 'é' },
+    idHeader: 'id',
+    compression: 'none',
+    ...options,
+  }
 }
 
 async function framed(encoding: KafkaEncoding, records: readonly KafkaRecord[]): Promise<FramedRows> {
   await loadCompression(encoding.compression)
-  const writer = new RecordBatchWriter(encoding.headers)
+  const writer = new RecordBatchWriter(encoding)
   for (const record of records) writer.append(record)
   const bytes = compressBatch(writer.finish(), encoding.compression, length =>
     new Uint8Array(length + 9).subarray(0, length),
@@ -50,6 +58,7 @@ const recordsDrawn = fc.array(
     key: fc.option(fc.string({ unit: 'grapheme', maxLength: 10 }).map(utf8)),
     value: fc.string({ unit: 'grapheme', maxLength: 100 }).map(text => utf8(JSON.stringify(text))),
     timestamp: fc.bigInt(0n, 2n ** 62n),
+    id: fc.string({ maxLength: 10 }).map(utf8),
   }),
   { minLength: 1, maxLength: 30 },
 )
@@ -87,9 +96,9 @@ describe.each(PLAIN)('a batch of $kind', encoding => {
 describe.each(COMPRESSIONS)('a record batch (%s)', compression => {
   test('gives its rows back with their keys, also after the sender completed it', async () => {
     const records = [
-      { key: utf8('é'), value: utf8('{"a":1}'), timestamp: 0n },
-      { key: null, value: utf8(`{"a":"${'x'.repeat(500)}"}`), timestamp: 0n },
-      { key: utf8(''), value: utf8('{}'), timestamp: 0n },
+      { key: utf8('é'), value: utf8('{"a":1}'), timestamp: 0n, id: utf8('id 0') },
+      { key: null, value: utf8(`{"a":"${'x'.repeat(500)}"}`), timestamp: 0n, id: utf8('') },
+      { key: utf8(''), value: utf8('{}'), timestamp: 0n, id: utf8('ü') },
     ]
     const batch = completed(await framed(kafka({ compression }), records))
     expect(texts(await openRows(batch, [2, 0, 1]))).toEqual([
@@ -97,6 +106,7 @@ describe.each(COMPRESSIONS)('a record batch (%s)', compression => {
       ['é', '{"a":1}'],
       [null, `{"a":"${'x'.repeat(500)}"}`],
     ])
+    expect((await openRows(batch, [2, 0, 1])).map(({ id }) => id)).toEqual(['ü', 'id 0', ''])
     expect(texts(await openRows(batch, []))).toEqual([])
   })
 
@@ -127,7 +137,7 @@ describe.each(COMPRESSIONS)('a record batch (%s)', compression => {
 })
 
 test('what is opened or reframed shares no memory with the batch', async () => {
-  const record = { key: null, value: utf8('{"a":1}'), timestamp: 0n }
+  const record = { key: null, value: utf8('{"a":1}'), timestamp: 0n, id: utf8('id') }
   for (const { bytes, ...rest } of [plain({ kind: 'json-array' }, ['{"a":1}']), await framed(kafka(), [record])]) {
     // `slice` of a Buffer would be a view
     const batch = { ...rest, bytes: Buffer.from(bytes) }

@@ -82,18 +82,40 @@ describe.each(ENCODINGS)('a settled write of $kind', encoding => {
   })
 })
 
+test('what a refused row would have been delivered with is taken out of the sum with it', () => {
+  const ids = {
+    bytes: new Uint8Array(Buffer.from('abc')),
+    ends: Uint32Array.of(1, 2, 3),
+    nulls: new Uint8Array(3),
+  }
+  const keyed = (row: number, id: string, key: string | null) =>
+    rowChecksum(Buffer.from(`{"row":${row}}`), { id: Buffer.from(id), key: key === null ? null : Buffer.from(key) })
+  const checksum = [keyed(0, 'a', null), keyed(1, 'b', 'k'), keyed(2, 'c', null)].reduce(addChecksums)
+  const filled = fakeBatch(fakeRows(3))
+  const pieces = filled.pieces.map(piece => ({ ...piece, checksum }))
+  const lost = { payload: new Uint8Array(Buffer.from('{"row":1}')), position: 1, key: 'k', cause: 'no' }
+  const expected = [keyed(0, 'a', null), keyed(2, 'c', null)].reduce(addChecksums)
+  for (const batch of [
+    { filled: { ...filled, pieces, ids }, id: null }, // beside the payload
+    { filled: { ...filled, pieces }, id: 'b' }, // in the record
+  ])
+    expect(outcomesOf(batch.filled, [{ ...lost, id: batch.id }])[0]![1].checksum).toBe(expected)
+})
+
 test('a reading without checksums has none to take refused rows out of', async () => {
   const filled = fakeBatch(fakeRows(3))
   const pieces = filled.pieces.map(piece => ({ ...piece, checksum: ZERO_CHECKSUM }))
   const refused = [
-    { position: 1, payload: new Uint8Array(Buffer.from('{}')), key: null, cause: new Error('too large') },
+    { position: 1, payload: new Uint8Array(Buffer.from('{}')), key: null, id: null, cause: new Error('too large') },
   ]
   const [first] = outcomesOf({ ...filled, pieces }, refused)
   expect(first![1].checksum).toBe(ZERO_CHECKSUM)
 })
 
 test('a dead letter has the key of its record', () => {
-  const refused = [{ position: 1, payload: new Uint8Array(Buffer.from('{}')), key: 'é', cause: new Error('too large') }]
+  const refused = [
+    { position: 1, payload: new Uint8Array(Buffer.from('{}')), key: 'é', id: null, cause: new Error('too large') },
+  ]
   expect(deadLettersOf(fakeBatch(fakeRows(2)), refused)).toEqual([
     { chunk: 0, row: 1, payload: '{}', key: 'é', cause: 'too large', time: expect.any(String) },
   ])

@@ -125,12 +125,15 @@ describe('reading', () => {
     }
     expect(planReading(unit, asking, [])).toMatchObject({
       encoding: { kind: 'ndjson' },
-      ids: 'job',
+      ids: { job: 'job' },
       columns: ['key'],
       batchRows: 7,
       batchBytes: 70,
       stableBatches: true,
     })
+    const uniqueKey = { table: 'transfers', columns: ['hash'] }
+    expect(planReading({ ...unit, uniqueKey }, asking, []).ids).toEqual(uniqueKey)
+    expect(planReading({ ...unit, uniqueKey }, session, [])).not.toHaveProperty('ids')
   })
 
   test('has the predicate, and the format of the file where its source says it', () => {

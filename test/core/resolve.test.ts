@@ -94,6 +94,22 @@ test('a destination has the same uid in every job, and another than its neighbou
   expect(first!.uid).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
 })
 
+test('a unique key that names a column which the table does not have is a problem of its destination', async () => {
+  const keyed = (uniqueKey: string[]) => {
+    const sinks = [{ type: 'kafka', name: 'out', uniqueKey }]
+    return resolveRequest(good, { source, store, sinks }, new AbortController().signal)
+  }
+  await expect(keyed(['token', 'tokken'])).rejects.toMatchObject({
+    problems: [
+      {
+        path: 'destinations[0]',
+        message: 'the unique key of kafka/out names "tokken", which the table does not have',
+      },
+    ],
+  })
+  await expect(keyed(['token'])).resolves.toHaveProperty('schema')
+})
+
 test('every problem is told at once, malformed and unknown alike, each with its path', async () => {
   const problems = await problemsOf({
     table: 'base.transfer',

@@ -146,6 +146,29 @@ await describeWith('kafka', 'from a warehouse into Kafka', ({ brokers }) => {
     ).toBeGreaterThan(ROWS / 3)
   })
 
+  test('records carry the names of their rows: of the job, or of a unique key and so the same in another job', async () => {
+    const topic = await topics.create({ partitions: 2 })
+    const named = kafkaSink({ name: 'transfers', brokers, topic, key: 'token_address', idHeader: 'row-id' })
+    const [byRow] = await backfill(topic, {}, { sinks: [named] })
+    const uniqueKey = ['unique_id', 'block_number', 'from_address']
+    for (let time = 0; time < 2; time++) await backfill(topic, {}, { sinks: [{ sink: named, uniqueKey }] })
+
+    const valuesOf = new Map<string, string[]>()
+    for (const { headers, value } of await topics.read(topic)) {
+      const id = headers['row-id']!
+      valuesOf.set(id, [...(valuesOf.get(id) ?? []), value])
+    }
+    const [own, shared] = [...valuesOf].reduce<[number, number]>(
+      ([own, shared], [id, values]) => {
+        if (id.startsWith(`${byRow!.job_id}-`)) expect(values).toHaveLength(1)
+        else expect([id, values[1]]).toEqual([expect.stringMatching(/^[0-9a-f]{32}$/), values[0]])
+        return id.startsWith(byRow!.job_id) ? [own + 1, shared] : [own, shared + 1]
+      },
+      [0, 0],
+    )
+    expect([own, shared]).toEqual([40_000, 40_000])
+  })
+
   test('a topic that does not exist fails the job before anything is staged', async () => {
     const topic = topics.newName()
     const states = await backfill(topic, {})

@@ -1,7 +1,7 @@
 // Sums over rows: XXH64 of a row's bytes, and the hash of the rows' numbers. Both are the ones of `checksum.ts` and
 // `batcher.ts` outside of the kernel; here a row is hashed while it is still in the processor's cache.
 
-// Source: "xxHash fast digest algorithm", XXH64 (https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md), seed 0.
+// Source: "xxHash fast digest algorithm", XXH64 (https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md).
 // Four sums of 8 bytes each run side by side over blocks of 32 bytes; the rest is mixed in by 8, 4 and 1 bytes.
 const PRIME_1: u64 = 0x9e3779b185ebca87
 const PRIME_2: u64 = 0xc2b2ae3d27d4eb4f
@@ -9,14 +9,14 @@ const PRIME_3: u64 = 0x165667b19e3779f9
 const PRIME_4: u64 = 0x85ebca77c2b2ae63
 const PRIME_5: u64 = 0x27d4eb2f165667c5
 
-export function xxh64(start: usize, end: usize): u64 {
+export function xxh64(start: usize, end: usize, seed: u64): u64 {
   let at = start
-  let hash = PRIME_5
+  let hash = seed + PRIME_5
   if (end - start >= 32) {
-    let a = PRIME_1 + PRIME_2
-    let b = PRIME_2
-    let c: u64 = 0
-    let d = 0 - PRIME_1
+    let a = seed + PRIME_1 + PRIME_2
+    let b = seed + PRIME_2
+    let c = seed
+    let d = seed - PRIME_1
     do {
       a = round(a, load<u64>(at))
       b = round(b, load<u64>(at, 8))

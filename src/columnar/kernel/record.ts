@@ -2,12 +2,14 @@
 // of the value and that of the record. Their widths are taken to be those of the record before, which they nearly always
 // are; where not, what was written moves. So a row is written once, at its place, and no varint is longer than it must be.
 import {
-  COLUMN_PARAMETER, COLUMN_VALUES, ENCODER_HEADERS, ENCODER_HEADERS_BYTES, ENCODER_KEY, ENCODER_KEY_CAPACITY,
+  COLUMN_PARAMETER, COLUMN_VALUES, ENCODER_HEADERS, ENCODER_HEADERS_BYTES, ENCODER_ID_HEADER, ENCODER_KEY, ENCODER_KEY_CAPACITY,
   ENCODER_KEY_COLUMN, ENCODER_LENGTH_WIDTH, ENCODER_NOW, ENCODER_PARTITIONS, ENCODER_SLOTS, ENCODER_STICKY_SLOT,
   ENCODER_TIMESTAMP_COLUMN, ENCODER_VALUE_WIDTH, RECORDS_HEAD, SLOT_BASE_TIMESTAMP, SLOT_BYTES, SLOT_LENGTH,
   SLOT_MAX_TIMESTAMP, SLOT_RECORD_BYTES, SLOT_ROWS,
 } from '../kernel-layout'
+import { xxh64 } from './checksum'
 import { floorDivide, hasText, isNull, writePlain } from './column'
+import { idBytes, idStart } from './id'
 import { allocate, copyBlocks, free } from './memory'
 import { murmur2 } from './murmur2'
 import { writeObject } from './object'
@@ -127,7 +129,18 @@ function writeKey(encoder: usize, dst: usize): usize {
 function writeHeaders(encoder: usize, dst: usize): usize {
   const length = load<u32>(encoder, ENCODER_HEADERS_BYTES)
   copyBlocks(dst, load<usize>(encoder, ENCODER_HEADERS), length)
-  return dst + length
+  dst += length
+  if (!load<u32>(encoder, ENCODER_ID_HEADER)) return dst
+  dst = writeVarint(<u64>idBytes << 1, dst)
+  copyBlocks(dst, idStart, idBytes)
+  return dst + idBytes
+}
+
+/** The seed of the row's checksum, with the key of the record that was made last in it, if that has one. */
+export function keySeed(encoder: usize, seed: u64): u64 {
+  if (keyBytes < 0) return seed
+  const key = load<usize>(encoder, ENCODER_KEY)
+  return xxh64(key, key + keyBytes, seed)
 }
 
 /** Notes the record's timestamp in its batch, before the record is counted. */

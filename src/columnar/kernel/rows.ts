@@ -3,18 +3,18 @@
 // goes on at it; that is one row in a batch, and saves a special way for rows that came too late.
 import {
   COLUMN_BYTES, ENCODER_AFTER, ENCODER_BATCH_ROWS, ENCODER_BEFORE_FIRST, ENCODER_BEFORE_NEXT, ENCODER_CHECKSUMS,
-  ENCODER_COUNT, ENCODER_FIRST_ROW, ENCODER_HAS_IDS, ENCODER_ID_PREFIX, ENCODER_ID_PREFIX_BYTES, ENCODER_PARTITIONS,
+  ENCODER_COUNT, ENCODER_FIRST_ROW, ENCODER_ID_TEXT, ENCODER_IDS, ENCODER_PARTITIONS,
   ENCODER_PLAIN_BYTES, ENCODER_RECORDS_BYTES, ENCODER_REFUSED_SLOT, ENCODER_RESERVE, ENCODER_SELECTED, ENCODER_SLOTS,
   ENCODER_STOP_SLOT, ENCODER_TAIL, ENCODER_TEXTS, ENCODER_TEXT_COLUMNS, RECORDS_HEAD, SLOT_BYTES,
-  SLOT_CAPACITY, SLOT_ENDS, SLOT_LENGTH, SLOT_ROW_NUMBERS, SLOT_ROWS, SLOT_ROWS_CAPACITY, SLOT_TEXTS, TEXT_BYTES, TEXT_CAPACITY, TEXT_ENDS, TEXT_LENGTH, TEXT_NULLS, TEXT_RECORD_BYTES,
+  SLOT_CAPACITY, SLOT_ENDS, SLOT_LENGTH, SLOT_ROW_NUMBERS, SLOT_ROWS, SLOT_ROWS_CAPACITY, SLOT_TEXTS, IDS_NONE, TEXT_BYTES, TEXT_CAPACITY, TEXT_ENDS, TEXT_LENGTH, TEXT_NULLS, TEXT_RECORD_BYTES,
 } from '../kernel-layout'
 import { xxh64 } from './checksum'
 import { hasText, writePlain } from './column'
-import { writeU32 } from './integer'
+import { idBytes, idStart, makeId } from './id'
 import { copyBlocks } from './memory'
 import { writeObject } from './object'
 import { payload, payloadEnd, payloadStart } from './payload'
-import { noteTimestamp, readTimestamp, slotOfRow, writeRecord } from './record'
+import { keySeed, noteTimestamp, readTimestamp, slotOfRow, writeRecord } from './record'
 import { countRow, growPayload, growRows, growText } from './slot'
 
 /** Encodes from the `from`th selected row on. Returns how far it came; short of the end a slot was full. */
@@ -35,6 +35,8 @@ function encodeRow(encoder: usize, row: u32): bool {
   const slot = isRecord
     ? slotOfRow(encoder, row)
     : load<usize>(encoder + (isKafka ? ENCODER_REFUSED_SLOT : ENCODER_SLOTS))
+  const number = load<u32>(encoder, ENCODER_FIRST_ROW) + row
+  if (load<u32>(encoder, ENCODER_IDS) != IDS_NONE) makeId(encoder, row, number)
   const length = writeRow(encoder, slot, row, isRecord)
   const rows = load<u32>(slot, SLOT_ROWS)
   if (rows > 0) {
@@ -44,7 +46,7 @@ function encodeRow(encoder: usize, row: u32): bool {
       return false
     }
   }
-  keepRow(encoder, slot, row, length, isRecord)
+  keepRow(encoder, slot, row, number, length, isRecord)
   return true
 }
 
@@ -81,27 +83,32 @@ function writePlainRow(encoder: usize, row: u32, dst: usize, room: usize, isFirs
   return end + 1
 }
 
-function keepRow(encoder: usize, slot: usize, row: u32, length: u32, isRecord: bool): void {
+function keepRow(encoder: usize, slot: usize, row: u32, number: u32, length: u32, isRecord: bool): void {
   const rows = load<u32>(slot, SLOT_ROWS)
-  const number = load<u32>(encoder, ENCODER_FIRST_ROW) + row
   const texts = load<u32>(encoder, ENCODER_TEXTS)
   if (rows == load<u32>(slot, SLOT_ROWS_CAPACITY)) growRows(slot, texts)
-  if (texts != 0) keepTexts(encoder, slot, row, rows, number)
+  if (texts != 0) keepTexts(encoder, slot, row, rows)
   if (isRecord) noteTimestamp(slot)
   store<u32>(load<usize>(slot, SLOT_ENDS) + (rows << 2), length)
   store<u32>(load<usize>(slot, SLOT_ROW_NUMBERS) + (rows << 2), number)
   store<u32>(slot, length, SLOT_LENGTH)
   store<u32>(slot, rows + 1, SLOT_ROWS)
-  const checksum: u64 = load<u32>(encoder, ENCODER_CHECKSUMS) ? xxh64(payloadStart, payloadEnd) : 0
+  const checksum: u64 = load<u32>(encoder, ENCODER_CHECKSUMS) ? rowChecksum(encoder, isRecord) : 0
   countRow(slot, <u32>(payloadEnd - payloadStart), checksum)
 }
 
+@inline
+function rowChecksum(encoder: usize, isRecord: bool): u64 {
+  const seed: u64 = load<u32>(encoder, ENCODER_IDS) != IDS_NONE ? xxh64(idStart, idStart + idBytes, 0) : 0
+  return xxh64(payloadStart, payloadEnd, isRecord ? keySeed(encoder, seed) : seed)
+}
+
 /** The row's texts: its id first, if the encoder has ids, then the columns asked for. */
-function keepTexts(encoder: usize, slot: usize, row: u32, rows: u32, number: u32): void {
+function keepTexts(encoder: usize, slot: usize, row: u32, rows: u32): void {
   let text = load<usize>(slot, SLOT_TEXTS)
   const end = text + load<u32>(encoder, ENCODER_TEXTS) * TEXT_RECORD_BYTES
-  if (load<u32>(encoder, ENCODER_HAS_IDS)) {
-    keepId(encoder, text, rows, number)
+  if (load<u32>(encoder, ENCODER_ID_TEXT)) {
+    keepId(text, rows)
     text += TEXT_RECORD_BYTES
   }
   for (let column = load<usize>(encoder, ENCODER_TEXT_COLUMNS); text < end; text += TEXT_RECORD_BYTES, column += COLUMN_BYTES) {
@@ -109,13 +116,11 @@ function keepTexts(encoder: usize, slot: usize, row: u32, rows: u32, number: u32
   }
 }
 
-function keepId(encoder: usize, text: usize, rows: u32, number: u32): void {
-  const prefix = load<u32>(encoder, ENCODER_ID_PREFIX_BYTES)
-  while (load<u32>(text, TEXT_LENGTH) + prefix + TEXT_RESERVE > load<u32>(text, TEXT_CAPACITY)) growText(text)
-  const bytes = load<usize>(text, TEXT_BYTES)
-  const at = bytes + load<u32>(text, TEXT_LENGTH)
-  copyBlocks(at, load<usize>(encoder, ENCODER_ID_PREFIX), prefix)
-  endText(text, rows, <u32>(writeU32(number, at + prefix) - bytes), false)
+function keepId(text: usize, rows: u32): void {
+  while (load<u32>(text, TEXT_LENGTH) + idBytes + TEXT_RESERVE > load<u32>(text, TEXT_CAPACITY)) growText(text)
+  const length = load<u32>(text, TEXT_LENGTH)
+  copyBlocks(load<usize>(text, TEXT_BYTES) + length, idStart, idBytes)
+  endText(text, rows, length + idBytes, false)
 }
 
 function keepText(column: usize, text: usize, row: u32, rows: u32): void {

@@ -16,6 +16,11 @@ export interface KafkaSinkOptions {
   /** Headers that every record gets. */
   readonly headers?: Readonly<Record<string, string>>
   /**
+   * Name of a header that gets the row's stable name, behind all others: `<job>-<chunk>-<row>`, or a hash of the values of the
+   * registration's `uniqueKey`. By it a consumer recognises a row that comes twice, and `millrace verify` each single row. Default: none.
+   */
+  readonly idHeader?: string
+  /**
    * The records' timestamps: when they are sent (default), or the value of a timestamp column, cut to milliseconds; NULL
    * is when it is sent, and Kafka has no time before 1970, so such a row is refused. A topic's retention goes by these:
    * old rows may be deleted soon after they arrive.
@@ -89,6 +94,7 @@ const schema = z
     topic: z.string().regex(/^[\w.-]{1,249}$/, 'must be 1 to 249 letters, digits, ".", "_" or "-"'),
     key: text.optional(),
     headers: z.record(z.string(), z.string()).default({}),
+    idHeader: text.optional(),
     timestamp: z
       .union([z.literal('now'), z.strictObject({ column: text })], { error: 'must be "now" or { column }' })
       .default('now'),

@@ -32,7 +32,7 @@ export function kafkaSession(
   { reframe, signal: hurry }: Pick<SinkContext, 'reframe' | 'signal'>,
   { kafka, cluster, topic, producer }: Opened,
 ): SinkSession {
-  const { key, timestamp, headers, compression, deadlineMs } = settings
+  const { key, timestamp, headers, idHeader, compression, deadlineMs } = settings
   const { partitions, maxBatchBytes } = topic
   const where = nameOf(settings)
   const window = settings.idempotent ? IN_FLIGHT : 1
@@ -89,10 +89,11 @@ export function kafkaSession(
       ...(key === undefined ? {} : { key }),
       timestamp,
       headers,
+      ...(idHeader === undefined ? {} : { idHeader }),
       compression,
       ...(maxBatchBytes === undefined ? {} : { maxBatchBytes }),
     },
-    asks: { sharedMemory: true },
+    asks: { ids: idHeader !== undefined, sharedMemory: true },
     limits: {
       inFlight: Math.min(MOST_IN_FLIGHT, window * partitions),
       inFlightPerPartition: window,

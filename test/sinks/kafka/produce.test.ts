@@ -11,8 +11,8 @@ import { topicsOf } from './topics.ts'
 const NO_PRODUCER = { producerId: -1n, epoch: -1, sequence: -1 }
 
 function batchOf(value: string, key: string | null = 'key'): Uint8Array<ArrayBuffer> {
-  const writer = new RecordBatchWriter({})
-  writer.append({ key: key === null ? null : Buffer.from(key), value: Buffer.from(value), timestamp: 0n })
+  const writer = new RecordBatchWriter({ headers: {} })
+  writer.append({ key: key === null ? null : Buffer.from(key), value: Buffer.from(value), timestamp: 0n, id: null })
   return new Uint8Array(writer.finish())
 }
 
