@@ -4,6 +4,7 @@ import type { DestinationRecord, Manifest, Wishes } from '../stores/store.ts'
 import type { Share } from './budget.ts'
 import { publish } from './diagnostics.ts'
 import { asMillraceError, MillraceError } from './errors.ts'
+import { markersOf } from './markers.ts'
 import { narrowAll } from './narrowing.ts'
 import type { Destination } from './options.ts'
 import type { OwnedJob } from './owned-job.ts'
@@ -102,12 +103,19 @@ async function runUnits(
   const { [destination.uid]: stored = [] } = await job.surroundings.store.checkpoints(job.record.jobId)
   const done = new Set(stored.filter(checkpoint => checkpoint.done).map(({ chunk }) => chunk))
   const pending = [...manifest.units.keys()].filter(index => !manifest.units[index]!.every(chunk => done.has(chunk)))
-  if (pending.length === 0) return 'done'
+  const registered = job.surroundings.settings.destinations.get(`${destination.type}/${destination.name}`)!
+  if (pending.length === 0 && !registered.delivery.markers) return 'done'
   const session = await openSession(job, destination, { schema: manifest.schema, probe: false, signal: control.signal })
   const memory = job.surroundings.memory.share()
   try {
+    const { store, runner } = job.surroundings
+    const context = { store, stored, signal: control.signal }
+    const markers = markersOf(session, destination, job.record, registered, context)
+    await markers.start()
     const delivery = deliveryOf(destination, manifest, job, control, { session, memory, pending, stored })
-    return await job.surroundings.runner.run(delivery, control.signal)
+    const result = await runner.run(delivery, control.signal)
+    if (result === 'done') await markers.end()
+    return result
   } finally {
     memory.close()
     await closeWithin(session)

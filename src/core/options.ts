@@ -62,6 +62,11 @@ export interface DeliveryOptions {
    * stay as it is while a job is under way. Default: none.
    */
   readonly uniqueKey?: readonly string[]
+  /**
+   * Whether the destination gets a message before the first row and one behind the last, with the job's id and at the end its counts:
+   * Kafka, one in every partition. Default false.
+   */
+  readonly markers?: boolean
   /** How many rows may be refused for good before the destination fails. Default 0. */
   readonly maxDeadLetters?: number
   /**
@@ -74,8 +79,8 @@ export interface DeliveryOptions {
   /** How long one batch may be tried, over all attempts. Default 5 minutes. */
   readonly deliveryDeadlineMs?: number
   /**
-   * Whether checkpoints sum up checksums of the delivered rows; without, they are 0. Costs about a tenth of a lane's time, so the
-   * default is false: what is delivered is counted in any case.
+   * Whether checkpoints sum up checksums of the delivered rows, for the receipt. Default true: it costs about 3 % of a lane's time.
+   * Without, sums are 0, and what is delivered is only counted.
    */
   readonly checksums?: boolean
 }
@@ -107,13 +112,14 @@ const MEMORY_BUDGET_BYTES = 128 * MEBIBYTE
 export const DELIVERY_DEFAULTS: Required<DeliveryOptions> = {
   order: 'none',
   uniqueKey: [],
+  markers: false,
   maxUnsettledRows: 200_000,
   maxUnsettledBytes: 256 * MEBIBYTE,
   maxDeadLetters: 0,
   unitsInFlight: 2,
   checkpointMs: 500,
   deliveryDeadlineMs: 300_000,
-  checksums: false,
+  checksums: true,
 }
 
 /** Throws a `ConfigError` that lists every problem. */
@@ -151,6 +157,8 @@ function resolveDestinations(options: EngineOptions, lanes: number, problems: Pr
       sink,
       delivery: resolveDelivery({ ...options.delivery, ...own }, lanes, `sinks[${index}].`, problems),
     })
+    if (destinations.get(key)!.delivery.markers && !sink.takesMarkers)
+      problems.push({ path: `sinks[${index}].markers`, message: `${sink.type} sinks have none` })
   })
   return destinations
 }
@@ -169,8 +177,9 @@ function resolveDelivery(
   const unitsInFlight = Math.max(2, Math.min(lanes, Math.floor(maxUnsettledRows / MOST_SPAN_ROWS)))
   const total = wanted === 'total' ? { unitsInFlight: 1 } : {}
   const delivery = { ...DELIVERY_DEFAULTS, unitsInFlight, ...options, ...total }
-  const { order, maxDeadLetters, checksums, uniqueKey, ...positive } = delivery
-  if (typeof checksums !== 'boolean') problems.push({ path: `${path}checksums`, message: 'must be true or false' })
+  const { order, maxDeadLetters, checksums, markers, uniqueKey, ...positive } = delivery
+  for (const [name, value] of Object.entries({ checksums, markers }))
+    if (typeof value !== 'boolean') problems.push({ path: path + name, message: 'must be true or false' })
   if (!uniqueKey.every(column => typeof column === 'string'))
     problems.push({ path: `${path}uniqueKey`, message: 'must be names of columns' })
   checkNumbers(path, positive, problems)

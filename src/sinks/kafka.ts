@@ -25,7 +25,7 @@ import type { Sink, SinkContext, SinkSession } from './sink.ts'
  */
 export function kafkaSink(options: KafkaSinkOptions): Sink {
   const settings = readOptions(options)
-  return { type: 'kafka', name: settings.name, open: context => open(settings, context) }
+  return { type: 'kafka', name: settings.name, takesMarkers: true, open: context => open(settings, context) }
 }
 
 async function open(settings: KafkaSettings, context: SinkContext): Promise<SinkSession> {

@@ -25,12 +25,15 @@
 import type { TableSchema } from '../columnar/column-type.ts'
 import type { Encoding, TextColumn } from '../columnar/read-plan.ts'
 import type { Json, SaveState } from '../core/json.ts'
+import type { BackfillRequest } from '../core/request.ts'
 import type { Checkpoint, DestinationRef, Order, Proof, Unit } from '../core/unit.ts'
 
 export interface Sink {
   /** With `name` it is what a request's `destinations` say: `kafka`. */
   readonly type: string
   readonly name: string
+  /** Whether its sessions have `mark`. Default false. */
+  readonly takesMarkers?: boolean
 
   /**
    * Called with `probe: true` before a job is staged: check that the destination is there and takes what will be sent,
@@ -112,11 +115,32 @@ export interface SinkSession {
    */
   commit?(unit: Unit, upTo: readonly Checkpoint[]): Promise<Proof | void>
 
+  /**
+   * Sends a marker into the stream of rows, to every partition. Only called where the registration says `markers`: before the first
+   * and behind the last `begin`, `write` and `commit` of a delivery; again after a crash. What it rejects with fails the destination.
+   */
+  mark?(marker: Marker, signal: AbortSignal): Promise<void>
+
   /** Instead of the last `commit`, when the unit failed or was cancelled: leave nothing behind of what was not committed. */
   abort?(unit: Unit): Promise<void>
 
   /** Once, when no write is in flight any more; also after errors. Frees what `open` made, never a client that the host handed in. */
   close(): Promise<void>
+}
+
+/** A control message about a delivery, as it is sent: JSON. */
+export interface Marker {
+  readonly event: 'start' | 'end'
+  readonly job_id: string
+  readonly table: string
+  readonly window: BackfillRequest['backfill_window']
+  /** 0, raised by every redelivery. */
+  readonly delivery: number
+  /** At the end: rows, and payload bytes of those that were delivered. */
+  readonly delivered?: number
+  readonly filtered?: number
+  readonly dead_lettered?: number
+  readonly bytes?: number
 }
 
 export interface SinkLimits {

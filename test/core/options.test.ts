@@ -11,12 +11,12 @@ function unitsInFlight(lanes: number, delivery: DeliveryOptions): number {
   return destinations.get('memory/out')!.delivery.unitsInFlight
 }
 
-test('checksums are summed where that is asked for', () => {
+test('checksums are summed unless that is not wanted', () => {
   const checksums = (delivery: DeliveryOptions) => {
     const { destinations } = resolveOptions({ source, sinks: [{ sink, ...delivery }], lanes: 1 })
     return destinations.get('memory/out')!.delivery.checksums
   }
-  expect([checksums({}), checksums({ checksums: true })]).toEqual([false, true])
+  expect([checksums({}), checksums({ checksums: false })]).toEqual([true, false])
   const wrong = { checksums: 'yes' } as unknown as DeliveryOptions
   expect(() => checksums(wrong)).toThrow('sinks[0].checksums: must be true or false')
 })

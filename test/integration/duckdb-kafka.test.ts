@@ -169,6 +169,26 @@ await describeWith('kafka', 'from a warehouse into Kafka', ({ brokers }) => {
     expect([own, shared]).toEqual([40_000, 40_000])
   })
 
+  test('markers stand before the first and behind the last record of every partition', async () => {
+    const topic = await topics.create({ partitions: 3 })
+    const sink = kafkaSink({ name: 'transfers', brokers, topic, key: 'token_address', headers: { from: 'test' } })
+    const states = await backfill(topic, {}, { sinks: [{ sink, markers: true }] })
+    expect(states.at(-1)).toMatchObject({ status: 'completed', error_message: null })
+    const partitions = Map.groupBy(await topics.read(topic), ({ partition }) => partition)
+    expect(partitions.size).toBe(3)
+    for (const records of partitions.values()) {
+      const [first, last] = [records.at(0)!, records.at(-1)!]
+      expect([first, last].map(({ key, headers }) => [key, headers])).toEqual([
+        [null, { from: 'test', 'millrace-marker': 'start' }],
+        [null, { from: 'test', 'millrace-marker': 'end' }],
+      ])
+      expect(JSON.parse(first.value)).toMatchObject({ event: 'start', job_id: states[0]!.job_id, delivery: 0 })
+      expect(JSON.parse(last.value)).toMatchObject({ event: 'end', delivered: 40_000, dead_lettered: 0 })
+      expect(records.slice(1, -1).every(({ headers }) => !('millrace-marker' in headers))).toBe(true)
+      expect(Math.abs(last.timestamp - Date.now())).toBeLessThan(600_000)
+    }
+  })
+
   test('a topic that does not exist fails the job before anything is staged', async () => {
     const topic = topics.newName()
     const states = await backfill(topic, {})

@@ -5,6 +5,7 @@ import type { Cluster, ProducerIdentity } from './cluster.ts'
 import { loadChecksum } from './crc32c.ts'
 import { within } from './deadline.ts'
 import { asDeliveryError, isMisconfigured, reasonOf } from './errors.ts'
+import { markerBatch } from './marker.ts'
 import type { KafkaSettings } from './options.ts'
 import { PartitionSender, type Sending } from './partition-sender.ts'
 import { nameOf, type Topic } from './topic.ts'
@@ -82,6 +83,13 @@ export function kafkaSession(
     return error
   }
 
+  async function write(batch: MessageBatch, signal: AbortSignal): Promise<Proof> {
+    if (batch.partition === undefined) throw new MillraceError('internal', `batch ${batch.name} has no partition`)
+    const sender = senderOf(batch.partition)
+    const isLate = () => late(sender)
+    return within(deadlineMs, [ended.signal, hurry, signal], isLate, stop => sender.deliver(batch, stop))
+  }
+
   return {
     encoding: {
       kind: 'kafka-batch',
@@ -102,11 +110,11 @@ export function kafkaSession(
     },
     retries: 'own',
 
-    async write(batch: MessageBatch, signal: AbortSignal): Promise<Proof> {
-      if (batch.partition === undefined) throw new MillraceError('internal', `batch ${batch.name} has no partition`)
-      const sender = senderOf(batch.partition)
-      const isLate = () => late(sender)
-      return within(deadlineMs, [ended.signal, hurry, signal], isLate, stop => sender.deliver(batch, stop))
+    write,
+
+    async mark(marker, signal) {
+      const batches = Array.from({ length: partitions }, (_, partition) => markerBatch(marker, partition, settings))
+      await Promise.all(batches.map(batch => write(batch, signal)))
     },
 
     async close() {
