@@ -1,6 +1,13 @@
 /** The public surface of millrace. Sources, sinks and stores are imported from their own paths. */
 export { defineConfig, type MillraceConfig } from './cli/config.ts'
-export { createEngine, type Engine, type JobQuery, type Scope } from './core/engine.ts'
+export {
+  createEngine,
+  type DestinationName,
+  type Engine,
+  type JobQuery,
+  type Redelivery,
+  type Scope,
+} from './core/engine.ts'
 export {
   CancelledError,
   ConfigError,

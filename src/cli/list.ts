@@ -24,7 +24,7 @@ export function listCommand(done: (exitCode: number) => void): Command {
     .addOption(configOption())
     .action(async (flags: ListFlags) => {
       const query = readQuery(flags)
-      const jobs = (await withStore(flags, store => store.list(query))).map(toJob)
+      const jobs = (await withStore(flags, store => store.list(query))).map(record => toJob(record))
       process.stdout.write(flags.json ? `${JSON.stringify(jobs, null, 2)}\n` : listText(jobs, Date.now()))
       done(0)
     })

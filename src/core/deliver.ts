@@ -2,32 +2,21 @@
  * Delivering one unit: read ▸ write ▸ settle ▸ checkpoint. Knows neither jobs nor the store: its input and its reports are
  * plain data, so that a runner may call it on any machine.
  */
-import type { Encoding, FilledBatch, ReadPlan, SpanRead, UnitReader } from '../columnar/read-plan.ts'
-import { type FramedRows, framedRows, type OpenedRow } from '../columnar/reframe.ts'
+import type { Encoding, FilledBatch, SpanRead, UnitReader } from '../columnar/read-plan.ts'
+import { framedRows } from '../columnar/reframe.ts'
 import type { MessageBatch, SinkSession } from '../sinks/sink.ts'
 import { refuseUnsent, type Written, writeBatch } from './attempts.ts'
 import type { Credit } from './budget.ts'
 import { publish } from './diagnostics.ts'
 import { Ending } from './ending.ts'
-import { DeliveryError, MillraceError } from './errors.ts'
+import { CancelledError, DeliveryError, MillraceError } from './errors.ts'
 import { deadLettersOf, openRefused, outcomesOf, type RefusedRow, toMessage } from './outgoing.ts'
+import type { Gate } from './pace.ts'
 import { planReading } from './plan.ts'
 import { Settlement } from './settlement.ts'
 import type { Checkpoint, Proof, ReportAnswer, Unit, UnitReport } from './unit.ts'
+import type { UnitTools } from './unit-tools.ts'
 import { WriteQueue } from './write-queue.ts'
-
-export interface UnitTools {
-  /** Of the unit's job and destination; shared by all units of it in this process. */
-  readonly session: SinkSession
-  /** Starts reading; the plan's files are opened by whoever provides this. */
-  read(plan: ReadPlan): UnitReader
-  /** Rows of a batch as they were before they were framed, for dead letters. */
-  openRows(framed: FramedRows, positions: readonly number[]): Promise<readonly OpenedRow[]>
-  /** The unit's share of the memory for batches. `wake`: there may be room for what did not fit. */
-  credit(wake: () => void): Credit
-  /** Resolves when the report is durable. Called one at a time, at least every `checkpointMs`, also when nothing moved. */
-  report(report: UnitReport): Promise<ReportAnswer>
-}
 
 /**
  * Delivers the unit from where its checkpoints stand to its end. Resolves `done`, or `stopped` when a report was answered
@@ -74,6 +63,9 @@ class UnitDelivery {
   readonly #queue: WriteQueue<Outgoing>
   readonly #reader: UnitReader
   readonly #credit: Credit
+  readonly #gate: Gate
+  /** Aborted when nothing more is to be written, not even again. */
+  readonly #left = new AbortController()
 
   #wake: () => void = () => {}
   #stop: ReportAnswer['stop']
@@ -112,7 +104,12 @@ class UnitDelivery {
       { inFlight, inFlightPerPartition: oneByOne ? 1 : inFlightPerPartition },
       outgoing => this.#write(outgoing),
       () => this.#wake(),
+      ({ filled }) => filled.refusal !== undefined || this.#gate.take(filled.rows, filled.bytes.length),
     )
+    this.#gate = tools.gate(() => {
+      this.#queue.proceed()
+      this.#wake()
+    })
     this.#credit = tools.credit(() => this.#wake())
     this.#reader = tools.read(planReading(unit, session, from))
     ending.signal.addEventListener('abort', () => {
@@ -140,6 +137,7 @@ class UnitDelivery {
       throw this.#ending.signal.reason
     } finally {
       clearInterval(beat)
+      this.#gate.close()
       await this.#close(finished)
       this.#credit.close()
     }
@@ -214,13 +212,15 @@ class UnitDelivery {
       // after any failure something may still send the bytes: a socket that was given up, or not yet
       if (clean) this.#reader.release(bytes)
     } catch (error) {
-      this.#ending.abort(error)
+      // its rows are left for later, and not settled
+      if (error !== this.#left.signal.reason) this.#ending.abort(error)
     }
   }
 
   #attempt(message: MessageBatch): Promise<Written> {
-    const { deliveryDeadlineMs: deadlineMs } = this.#unit.limits
-    return writeBatch(this.#session, message, { encoding: this.#encoding, deadlineMs, signal: this.#ending.signal })
+    const { circuit } = this.#tools
+    const signals = { signal: this.#ending.signal, leave: this.#left.signal }
+    return writeBatch(this.#session, message, { ...this.#unit.limits, ...signals, encoding: this.#encoding, circuit })
   }
 
   /** Dead letters are durable before their rows count as settled. The limit is the store's to judge, over all units. */
@@ -308,7 +308,11 @@ class UnitDelivery {
   #heed(stop: ReportAnswer['stop']): void {
     if (stop === undefined || this.#stop === 'cancel') return
     this.#stop = stop
-    if (this.#leaving) this.#queue.stop()
+    if (this.#leaving) {
+      this.#queue.stop()
+      this.#gate.close()
+      this.#left.abort(new CancelledError('the unit was stopped'))
+    } else this.#gate.hurry()
     this.#wake()
   }
 

@@ -1,13 +1,16 @@
 /** The second half of a job, for one of its destinations: every unit is delivered, or the destination fails. */
 import type { SinkContext, SinkSession } from '../sinks/sink.ts'
-import type { DestinationRecord, Manifest, Wishes } from '../stores/store.ts'
+import type { DestinationRecord, Manifest, Pace, Wishes } from '../stores/store.ts'
 import type { Share } from './budget.ts'
+import { Circuit } from './circuit.ts'
 import { publish } from './diagnostics.ts'
 import { asMillraceError, MillraceError } from './errors.ts'
 import { markersOf } from './markers.ts'
 import { narrowAll } from './narrowing.ts'
+import { failureOf, nameOf, openPatiently } from './opening.ts'
 import type { Destination } from './options.ts'
 import type { OwnedJob } from './owned-job.ts'
+import type { Pacer } from './pace.ts'
 import { storedValues } from './resolve.ts'
 import type { Delivery } from './runner.ts'
 import type { Checkpoint, ReportAnswer, Unit, UnitLimits, UnitReport } from './unit.ts'
@@ -16,40 +19,40 @@ import { Waits } from './waits.ts'
 export interface Control {
   /** Ends the delivery in a hurry. */
   readonly signal: AbortSignal
+  /** Aborts when the job is to end or to be left: what was not begun is not to begin. */
+  readonly ending: AbortSignal
   /** What is wanted of the delivery now. */
   stop(): ReportAnswer['stop']
   /** Takes note of what the store says is wished of the job. */
   heed(wishes: Wishes): void
+  /** What limits the pace of the destination with that uid; `registered`: where nothing else is wished. */
+  pacer(uid: string, registered: Pace): Pacer
 }
 
-/**
- * Resolves with what the destination failed with, or undefined if it is through or was stopped. Rejects only where that could
- * not be stored.
- */
+/** Resolves with what the destination failed with, if it did. Rejects only where that could not be stored. */
 export async function deliverTo(
   destination: DestinationRecord,
   manifest: Manifest,
   job: OwnedJob,
   control: Control,
-): Promise<MillraceError | undefined> {
+): Promise<'done' | 'stopped' | MillraceError> {
   const { lease, surroundings } = job
   const { store, onChanged } = surroundings
-  const name = `${destination.type}/${destination.name}`
-  if (destination.state === 'completed') return undefined
+  if (destination.state === 'completed') return 'done'
   if (destination.state === 'failed')
-    return new MillraceError('delivery_failed', `${name}: ${destination.error?.message}`)
+    return new MillraceError('delivery_failed', `${nameOf(destination)}: ${destination.error?.message}`)
   try {
     await store.setDestination(lease, destination.uid, { state: 'delivering' })
-    if ((await runUnits(destination, manifest, job, control)) === 'stopped') return undefined
+    if ((await runUnits(destination, manifest, job, control)) === 'stopped') return 'stopped'
     await store.setDestination(lease, destination.uid, { state: 'completed' })
-    return undefined
+    return 'done'
   } catch (error) {
-    if (control.stop() !== undefined) return undefined
+    if (control.stop() !== undefined) return 'stopped'
     const failure = asMillraceError(error, 'delivery')
     if (failure.code === 'store_failed' || failure.code === 'lease_lost') throw failure
     const { code, message } = failure
     await store.setDestination(lease, destination.uid, { state: 'failed', error: { code, message } })
-    return new MillraceError(code, `${name}: ${message}`, { cause: failure })
+    return failureOf(destination, failure)
   } finally {
     onChanged(lease.jobId)
   }
@@ -103,11 +106,16 @@ async function runUnits(
   const { [destination.uid]: stored = [] } = await job.surroundings.store.checkpoints(job.record.jobId)
   const done = new Set(stored.filter(checkpoint => checkpoint.done).map(({ chunk }) => chunk))
   const pending = [...manifest.units.keys()].filter(index => !manifest.units[index]!.every(chunk => done.has(chunk)))
-  const registered = job.surroundings.settings.destinations.get(`${destination.type}/${destination.name}`)!
+  const registered = job.surroundings.settings.destinations.get(nameOf(destination))!
   if (pending.length === 0 && !registered.delivery.markers) return 'done'
-  const session = await openSession(job, destination, { schema: manifest.schema, probe: false, signal: control.signal })
+  const { schema } = manifest
+  const session = await openPatiently(
+    () => openSession(job, destination, { schema, probe: false, signal: control.signal }),
+    { destination, deadlineMs: registered.delivery.deliveryDeadlineMs, signal: control.ending },
+  )
   const memory = job.surroundings.memory.share()
   try {
+    if (control.stop() !== undefined) return 'stopped'
     const { store, runner } = job.surroundings
     const context = { store, stored, signal: control.signal }
     const markers = markersOf(session, destination, job.record, registered, context)
@@ -141,6 +149,11 @@ function deliveryOf(
   const { source, store, lanes, settings, onChanged } = surroundings
   const { delivery } = settings.destinations.get(`${type}/${name}`)!
   const started = new Set<number>()
+  const pacer = control.pacer(uid, delivery.pace)
+  const retries = session.retries ?? 'engine'
+  const circuit = new Circuit(event =>
+    publish('circuit', { job_id: record.jobId, destination: `${type}/${name}`, ...event }),
+  )
 
   /** Only a unit that is started again can have moved since this process began. */
   async function checkpointsOf(index: number): Promise<readonly Checkpoint[]> {
@@ -198,6 +211,8 @@ function deliveryOf(
       openRows: (framed, positions) => lanes.openRows(framed, positions),
       report,
       credit: memory.credit,
+      gate: wake => pacer.gate(wake),
+      ...(retries === 'engine' ? { circuit } : {}),
     },
   }
 }

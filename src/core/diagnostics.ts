@@ -1,9 +1,10 @@
 /**
  * What the engine tells a host that wants to watch it, through `node:diagnostics_channel`: subscribe to
- * `millrace:job`, `millrace:unit`, `millrace:write`, `millrace:lane` or `millrace:warning`. Free when nobody does.
+ * `millrace:job`, `millrace:unit`, `millrace:write`, `millrace:circuit`, `millrace:lane` or `millrace:warning`. Free when nobody does.
  * Messages hold ids, counts and errors; never rows, keys or secrets.
  */
 import { channel } from 'node:diagnostics_channel'
+import type { CircuitEvent } from './circuit.ts'
 import type { JobStatus } from './job.ts'
 
 export interface Diagnostics {
@@ -17,6 +18,11 @@ export interface Diagnostics {
   }
   /** A batch was acknowledged; `refused` rows of it became dead letters. */
   write: { readonly unit: string; readonly rows: number; readonly bytes: number; readonly refused: number }
+  /**
+   * `opened`: a destination is taken to be down, after several attempts in a row that got nothing through; only now and then one is
+   * made from now on, until one succeeds: `closed`.
+   */
+  circuit: { readonly job_id: string; readonly destination: string } & CircuitEvent
   /**
    * A lane's worker thread started, and encodes with the kernel (`wasm`) or, for the given reason, without; or it died, and is
    * replaced when it is needed.
@@ -37,6 +43,7 @@ const channels = {
   job: channel('millrace:job'),
   unit: channel('millrace:unit'),
   write: channel('millrace:write'),
+  circuit: channel('millrace:circuit'),
   lane: channel('millrace:lane'),
   warning: channel('millrace:warning'),
 }

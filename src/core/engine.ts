@@ -1,15 +1,16 @@
 import { randomUUID } from 'node:crypto'
 import { sqliteStore } from '../stores/sqlite.ts'
-import type { Claimable, JobRecord, ValueSet, Wishes } from '../stores/store.ts'
+import type { Claimable, JobRecord, Pace, ValueSet, Wishes } from '../stores/store.ts'
 import { MemoryBudget } from './budget.ts'
 import { Changes } from './changes.ts'
 import { publish } from './diagnostics.ts'
-import { MillraceError } from './errors.ts'
+import { MillraceError, type Problem, RequestError } from './errors.ts'
 import { isFinal, type Job, type JobStatus } from './job.ts'
-import { toJob } from './job-view.ts'
+import { toJob as viewOf } from './job-view.ts'
 import { createLanes } from './lanes.ts'
 import { type EngineOptions, resolveOptions } from './options.ts'
 import { Owner } from './owner.ts'
+import { readPace } from './pace.ts'
 import { planRedelivery } from './redelivery.ts'
 import type { BackfillRequest } from './request.ts'
 import { registeredSinks, resolveRequest } from './resolve.ts'
@@ -48,6 +49,12 @@ export interface Engine {
   pause(jobId: string, scope?: Scope): Promise<Job>
   resume(jobId: string, scope?: Scope): Promise<Job>
   /**
+   * Limits how fast the job is delivered to one of its destinations, from now on and after restarts; `null`: as the destination is
+   * registered, `{}`: not at all. Holds at once for what waits. Rejects with code `invalid_request` for a destination that the job does
+   * not have or a limit that is no whole number above 0, `conflict` if the job is final.
+   */
+  setPace(jobId: string, destination: DestinationName, pace: Pace | null, scope?: Scope): Promise<Job>
+  /**
    * The job as it is now, then again whenever it has changed, ending after its final state. A slow consumer misses
    * states in between, never the last.
    */
@@ -73,9 +80,12 @@ export interface JobQuery extends Scope {
   readonly before?: { readonly time_created: string; readonly job_id: string }
 }
 
-export interface Redelivery {
+export interface DestinationName {
   readonly type: string
   readonly name: string
+}
+
+export interface Redelivery extends DestinationName {
   /** Chunk numbers from `from` on, up to but not including `to`. Default: all. */
   readonly chunks?: { readonly from: number; readonly to: number }
 }
@@ -94,6 +104,7 @@ export function createEngine(options: EngineOptions): Engine {
   const owner = new Owner(surroundings, options.takeOver ?? true)
   const sinks = registeredSinks(settings)
   let closed: Promise<void> | undefined
+  const toJob = (found: JobRecord): Job => viewOf(found, settings.destinations)
 
   async function record(jobId: string, scope: Scope = {}): Promise<JobRecord> {
     const found = await store.get(jobId)
@@ -170,6 +181,15 @@ export function createEngine(options: EngineOptions): Engine {
     },
     pause: (jobId, scope) => wish(jobId, { pause: true }, scope),
     resume: (jobId, scope) => wish(jobId, { pause: false }, scope),
+    async setPace(jobId, { type, name }, pace, scope) {
+      const { destinations } = await record(jobId, scope)
+      const problems: Problem[] = []
+      const known = destinations.find(each => each.type === type && each.name === name)
+      if (!known) problems.push({ path: 'destination', message: `job ${jobId} has no ${type}/${name}` })
+      const wished = pace && readPace(pace, 'pace', problems)
+      if (!known || problems.length > 0) throw new RequestError(problems)
+      return wish(jobId, { pace: { [known.uid]: wished } }, scope)
+    },
     async *watch(jobId, { signal, ...scope } = {}) {
       const over = new AbortController()
       const waiting = signal ? AbortSignal.any([signal, over.signal]) : over.signal

@@ -1,9 +1,10 @@
-import type { JobRecord, Lease, StagedState, Wishes } from '../stores/store.ts'
+import type { JobRecord, Lease, Pace, StagedState, Wishes } from '../stores/store.ts'
 import { deliverTo } from './destination-run.ts'
 import { publish } from './diagnostics.ts'
 import { asMillraceError, CancelledError, isMillraceError, MillraceError } from './errors.ts'
 import { isFinal } from './job.ts'
 import type { OwnedJob, Surroundings } from './owned-job.ts'
+import { Paces } from './pace.ts'
 import { discardStaged, stageJob } from './staging.ts'
 import { jobTransitions, type Transitions } from './transitions.ts'
 import type { ReportAnswer } from './unit.ts'
@@ -42,6 +43,7 @@ class Run {
   /** Called when the job is to go on, or to end. */
   #resume: () => void = () => {}
   #grace: NodeJS.Timeout | undefined
+  readonly #paces = new Paces()
 
   constructor(lease: Lease, surroundings: Surroundings) {
     this.#lease = lease
@@ -88,6 +90,7 @@ class Run {
   #heed(wishes: Wishes): void {
     this.#paused = wishes.pause ?? false
     if (!this.#paused) this.#resume()
+    this.#paces.heed(wishes.pace)
     if (wishes.cancel) this.stop('cancel')
   }
 
@@ -124,8 +127,9 @@ class Run {
     for (;;) {
       await this.#unpaused()
       this.#staging.signal.throwIfAborted()
-      const failed = await this.#transport()
-      if (!this.#paused) return failed
+      const { stopped, failed } = await this.#transport()
+      // not by whether it is to pause now: it may have been resumed before all had stopped
+      if (!stopped) return failed
     }
   }
 
@@ -139,7 +143,7 @@ class Run {
   }
 
   /** Delivers to every destination at the same time; one that fails leaves the others alone. */
-  async #transport(): Promise<MillraceError | undefined> {
+  async #transport(): Promise<{ readonly stopped: boolean; readonly failed?: MillraceError | undefined }> {
     const { jobId } = this.#lease
     const [record, manifest] = await Promise.all([this.#with.store.get(jobId), this.#with.store.manifest(jobId)])
     if (!record || !manifest)
@@ -147,8 +151,10 @@ class Run {
     const job: OwnedJob = { record, lease: this.#lease, surroundings: this.#with }
     const control = {
       signal: this.#delivery.signal,
+      ending: this.#staging.signal,
       stop: () => this.#stop ?? (this.#paused ? 'drain' : undefined),
       heed: (wishes: Wishes) => this.#heed(wishes),
+      pacer: (uid: string, registered: Pace) => this.#paces.of(uid, registered),
     }
     const deliveries = job.record.destinationRecords.map(async destination => {
       try {
@@ -160,9 +166,12 @@ class Run {
       }
     })
     await Promise.allSettled(deliveries)
-    const failed = (await Promise.all(deliveries)).filter(failure => failure !== undefined)
-    if (failed.length <= 1) return failed[0]
-    return new MillraceError(failed[0]!.code, failed.map(failure => failure.message).join('; '), { cause: failed[0] })
+    const results = await Promise.all(deliveries)
+    const stopped = results.includes('stopped')
+    const failed = results.filter(result => typeof result === 'object')
+    if (failed.length <= 1) return { stopped, failed: failed[0] }
+    const message = failed.map(failure => failure.message).join('; ')
+    return { stopped, failed: new MillraceError(failed[0]!.code, message, { cause: failed[0] }) }
   }
 
   async #endOtherwise(error: unknown, transitions: Transitions): Promise<void> {

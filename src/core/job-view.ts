@@ -1,8 +1,14 @@
-import type { DestinationRecord, JobRecord } from '../stores/store.ts'
+import type { DestinationRecord, JobRecord, Pace } from '../stores/store.ts'
 import type { Job, JobDestination } from './job.ts'
+import type { Destination } from './options.ts'
 
-/** A stored job in the words of the wire. */
-export function toJob(record: JobRecord): Job {
+type Registered = ReadonlyMap<string, Pick<Destination, 'delivery'>>
+
+/**
+ * A stored job in the words of the wire. `registered`, by `type/name`: what the paces of the job are where no other are wished; not
+ * known to who has only the store.
+ */
+export function toJob(record: JobRecord, registered?: Registered): Job {
   const { request } = record
   const { start, end } = request.backfill_window
   return {
@@ -18,7 +24,10 @@ export function toJob(record: JobRecord): Job {
     filter_column: request.filter?.column ?? null,
     filter_values: request.filter?.values ?? null,
     filter_values_ref: request.filter?.values_ref ?? null,
-    destinations: record.destinationRecords.map(destination => toDestination(destination, record.numChunks)),
+    destinations: record.destinationRecords.map(destination => ({
+      ...toDestination(destination, record.numChunks),
+      pace: toPace(paceOf(record, destination, registered)),
+    })),
     static_egress_ip: request.static_egress_ip ?? false,
     num_chunks: record.numChunks ?? null,
     chunks_left: record.chunksLeft ?? null,
@@ -31,7 +40,16 @@ export function toJob(record: JobRecord): Job {
   }
 }
 
-function toDestination(record: DestinationRecord, numChunks: number | undefined): JobDestination {
+function paceOf({ wishes }: JobRecord, { uid, type, name }: DestinationRecord, registered?: Registered): Pace {
+  return wishes.pace?.[uid] ?? registered?.get(`${type}/${name}`)?.delivery.pace ?? {}
+}
+
+function toPace({ rowsPerSecond, bytesPerSecond }: Pace): JobDestination['pace'] {
+  if (rowsPerSecond === undefined && bytesPerSecond === undefined) return null
+  return { rows_per_second: rowsPerSecond ?? null, bytes_per_second: bytesPerSecond ?? null }
+}
+
+function toDestination(record: DestinationRecord, numChunks: number | undefined): Omit<JobDestination, 'pace'> {
   return {
     type: record.type,
     name: record.name,

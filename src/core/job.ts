@@ -8,6 +8,7 @@ export const DESTINATION_STATES = ['pending', 'delivering', 'completed', 'failed
 export type DestinationState = (typeof DESTINATION_STATES)[number]
 
 const count = z.int().nonnegative()
+const limit = z.int().positive()
 
 const destinationSchema = z.object({
   type: z.string(),
@@ -19,6 +20,10 @@ const destinationSchema = z.object({
   dead_lettered: count.describe('Rows that the destination refused for good.'),
   bytes: count.describe('Payload bytes of the delivered rows.'),
   chunks_left: count.nullable(),
+  pace: z
+    .object({ rows_per_second: limit.nullable(), bytes_per_second: limit.nullable() })
+    .nullable()
+    .describe('Most that it is sent in a second.'),
   error_message: z.string().nullable(),
 })
 

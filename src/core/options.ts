@@ -2,8 +2,9 @@
 import { availableParallelism } from 'node:os'
 import type { Sink } from '../sinks/sink.ts'
 import type { Source } from '../sources/source.ts'
-import type { Store } from '../stores/store.ts'
+import type { Pace, Store } from '../stores/store.ts'
 import { ConfigError, type Problem } from './errors.ts'
+import { readPace } from './pace.ts'
 import { MOST_SPAN_ROWS } from './plan.ts'
 import type { Order } from './unit.ts'
 
@@ -76,8 +77,24 @@ export interface DeliveryOptions {
   readonly unitsInFlight?: number
   /** Longest time between two checkpoints, and until a cancellation is noticed. Default 500 ms. */
   readonly checkpointMs?: number
-  /** How long one batch may be tried, over all attempts. Default 5 minutes. */
+  /**
+   * How long one batch may be tried, over all attempts, and the opening of the destination. Default 5 minutes. Waiting for the
+   * pace does not count.
+   */
   readonly deliveryDeadlineMs?: number
+  /**
+   * How often one batch may be tried where the engine retries. Default 20: more than there is time for within the default deadline
+   * while the destination is down and attempts are spaced out, so that how long it may be away is the deadline's to say; a batch
+   * that keeps failing although others get through is given up after about three minutes. Raise both together.
+   */
+  readonly maxAttempts?: number
+  /**
+   * Most rows and bytes (of the batches, as they are sent) in a second for one job, over all its units; a limit that is missing is
+   * none. Sending catches up by a second's worth at most. Never less than a batch is sent at once: with a pace far below the size of the
+   * sink's batches they come seldom. What is sent again after a failure does not count again. Default: no limit. `engine.setPace`
+   * changes it while a job runs.
+   */
+  readonly pace?: Pace
   /**
    * Whether checkpoints sum up checksums of the delivered rows, for the receipt. Default true: it costs about 3 % of a lane's time.
    * Without, sums are 0, and what is delivered is only counted.
@@ -119,6 +136,8 @@ export const DELIVERY_DEFAULTS: Required<DeliveryOptions> = {
   unitsInFlight: 2,
   checkpointMs: 500,
   deliveryDeadlineMs: 300_000,
+  maxAttempts: 20,
+  pace: {},
   checksums: true,
 }
 
@@ -177,12 +196,13 @@ function resolveDelivery(
   const unitsInFlight = Math.max(2, Math.min(lanes, Math.floor(maxUnsettledRows / MOST_SPAN_ROWS)))
   const total = wanted === 'total' ? { unitsInFlight: 1 } : {}
   const delivery = { ...DELIVERY_DEFAULTS, unitsInFlight, ...options, ...total }
-  const { order, maxDeadLetters, checksums, markers, uniqueKey, ...positive } = delivery
+  const { order, maxDeadLetters, checksums, markers, uniqueKey, pace, ...positive } = delivery
   for (const [name, value] of Object.entries({ checksums, markers }))
     if (typeof value !== 'boolean') problems.push({ path: path + name, message: 'must be true or false' })
   if (!uniqueKey.every(column => typeof column === 'string'))
     problems.push({ path: `${path}uniqueKey`, message: 'must be names of columns' })
   checkNumbers(path, positive, problems)
+  readPace(pace, `${path}pace`, problems)
   checkCount(`${path}maxDeadLetters`, maxDeadLetters, problems)
   if (!['none', 'key', 'total'].includes(order))
     problems.push({ path: `${path}order`, message: 'must be none, key or total' })

@@ -1,8 +1,9 @@
 /** Where units run. The one here runs them in this process; another may run the same units elsewhere. */
 import pLimit from 'p-limit'
-import { deliverUnit, type UnitTools } from './deliver.ts'
+import { deliverUnit } from './deliver.ts'
 import { isMillraceError } from './errors.ts'
 import type { Unit } from './unit.ts'
+import type { UnitTools } from './unit-tools.ts'
 
 /** The units of one job and destination, in order. */
 export interface Delivery {

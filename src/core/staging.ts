@@ -3,6 +3,7 @@ import type { Source, StageRequest, TableSchema } from '../sources/source.ts'
 import type { Manifest, StagingState } from '../stores/store.ts'
 import { closeWithin, openSession } from './destination-run.ts'
 import { publish } from './diagnostics.ts'
+import { failureOf } from './opening.ts'
 import type { OwnedJob } from './owned-job.ts'
 import { planSpanRows, planUnits } from './plan.ts'
 import { registeredSinks, resolveRequest } from './resolve.ts'
@@ -43,10 +44,15 @@ export async function stageJob(job: OwnedJob, signal: AbortSignal): Promise<Mani
   }
 }
 
-/** Before anything is staged: are the destinations there, and do they take what will be sent? */
+/**
+ * Before anything is staged: are the destinations there, and do they take what will be sent? Asked once: who starts a job is to hear
+ * at once what is wrong with it.
+ */
 async function probeDestinations(job: OwnedJob, schema: TableSchema, signal: AbortSignal): Promise<void> {
   for (const destination of job.record.destinationRecords) {
-    const session = await openSession(job, destination, { schema, probe: true, signal })
+    const session = await openSession(job, destination, { schema, probe: true, signal }).catch(error => {
+      throw signal.aborted ? error : failureOf(destination, error)
+    })
     await closeWithin(session)
   }
 }

@@ -147,7 +147,7 @@ export function sinkWritable(unit: Unit, session: SinkSession): Writable {
   async function deliver(batch: MessageBatch): Promise<void> {
     const { refused } = await writeBatch(session, batch, {
       encoding: session.encoding ?? { kind: 'rows' },
-      deadlineMs: unit.limits.deliveryDeadlineMs,
+      ...unit.limits,
       signal: ended.signal,
     })
     if (refused.size === 0) return

@@ -78,6 +78,8 @@ export interface UnitLimits {
   readonly checkpointMs: number
   /** How long one batch may be tried, over all attempts. */
   readonly deliveryDeadlineMs: number
+  /** How often one batch may be tried. */
+  readonly maxAttempts: number
   readonly rowGroupBudgetBytes: number
   /** Whether to sum checksums of the rows. */
   readonly checksums: boolean

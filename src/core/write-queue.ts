@@ -19,16 +19,28 @@ export class WriteQueue<Batch extends Queued> {
   readonly #limits: WriteQueueLimits
   readonly #write: (batch: Batch) => Promise<void>
   readonly #onSettled: () => void
+  readonly #admits: (batch: Batch) => boolean
   readonly #waiting = new Map<number, Batch[]>()
   readonly #inFlight = new Map<number, number>()
   #writing = 0
   #stopped = false
+  /** The next batch was not admitted, and all others wait behind it. */
+  #held = false
 
-  /** `write` must not reject; `onSettled` is called after each. */
-  constructor(limits: WriteQueueLimits, write: (batch: Batch) => Promise<void>, onSettled: () => void) {
+  /**
+   * `write` must not reject; `onSettled` is called after each. `admits`: whether a batch may go now, asked right before it does; once
+   * the answer may be another, call `proceed`.
+   */
+  constructor(
+    limits: WriteQueueLimits,
+    write: (batch: Batch) => Promise<void>,
+    onSettled: () => void,
+    admits: (batch: Batch) => boolean = () => true,
+  ) {
     this.#limits = limits
     this.#write = write
     this.#onSettled = onSettled
+    this.#admits = admits
   }
 
   /** Nothing waits and nothing is in flight. */
@@ -42,9 +54,11 @@ export class WriteQueue<Batch extends Queued> {
 
   /**
    * Whether more batches would help: fewer wait than could take the place of what may be in flight at once. Of a partition that
-   * hangs only so many count as it keeps from being written anyway; where there are no partitions, none but these will come.
+   * hangs only so many count as it keeps from being written anyway; where there are no partitions, none but these will come. Nothing
+   * would help a batch that is not admitted.
    */
   get hungry(): boolean {
+    if (this.#held) return false
     const { inFlight, inFlightPerPartition } = this.#limits
     let ready = 0
     for (const [partition, { length }] of this.#waiting)
@@ -62,6 +76,11 @@ export class WriteQueue<Batch extends Queued> {
     this.#start()
   }
 
+  /** Asks again whether what was not admitted may go. */
+  proceed(): void {
+    this.#start()
+  }
+
   /** Forgets what waits and starts no more; what is in flight goes on. */
   stop(): void {
     this.#stopped = true
@@ -69,9 +88,12 @@ export class WriteQueue<Batch extends Queued> {
   }
 
   #start(): void {
+    this.#held = false
     if (this.#full) return
     for (const [partition, batches] of [...this.#waiting]) {
       while (batches.length > 0 && this.#free(partition) > 0 && !this.#full) {
+        this.#held = !this.#admits(batches[0]!)
+        if (this.#held) return
         void this.#run(partition, batches.shift()!)
       }
       // a partition that had its turn goes to the end of the line, so that many small ones share the writes

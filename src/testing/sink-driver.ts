@@ -101,6 +101,7 @@ export function testUnit(job: TestJob, number: number, options: { attempt?: numb
       maxDeadLetters: 0,
       checkpointMs: 1_000,
       deliveryDeadlineMs: 60_000,
+      maxAttempts: 20,
       rowGroupBudgetBytes: 256 * 1024 * 1024,
       checksums: true,
     },

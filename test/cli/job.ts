@@ -40,6 +40,7 @@ export function sampleDestination(changes: Partial<JobDestination> = {}): JobDes
     dead_lettered: 0,
     bytes: 45_200_000,
     chunks_left: 12,
+    pace: null,
     error_message: null,
     ...changes,
   }

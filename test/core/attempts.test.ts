@@ -2,6 +2,7 @@ import { getEventListeners } from 'node:events'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { writeBatch } from '../../src/core/attempts.ts'
+import { Circuit } from '../../src/core/circuit.ts'
 import { ABORT_GRACE_MS } from '../../src/core/ending.ts'
 import { DeliveryError } from '../../src/core/errors.ts'
 import type { Encoding, MessageBatch, SinkSession } from '../../src/sinks/sink.ts'
@@ -33,9 +34,12 @@ function batchOf(rows: number, encoding?: Encoding): MessageBatch {
 function write(
   session: SinkSession,
   batch: MessageBatch,
-  { deadlineMs = 60_000, encoding = { kind: 'rows' } as Encoding } = {},
+  { deadlineMs = 60_000, maxAttempts = 1_000, encoding = { kind: 'rows' } as Encoding } = {},
 ) {
-  return time.run(writeBatch(session, batch, { encoding, deadlineMs, signal: parent.signal }), 1_000)
+  return time.run(
+    writeBatch(session, batch, { encoding, deliveryDeadlineMs: deadlineMs, maxAttempts, signal: parent.signal }),
+    1_000,
+  )
 }
 
 function rowsOf(batch: MessageBatch, encoding?: Encoding): number[] {
@@ -119,6 +123,118 @@ describe('the deadline', () => {
     const { session } = fakeSession([never])
     await expect(write(session, batchOf(3))).rejects.toMatchObject({ code: 'destination_unavailable' })
     expect(time.now).toBe(60_000 + ABORT_GRACE_MS)
+  })
+})
+
+describe('the budget of attempts', () => {
+  test('ends them with the last error as the cause, and says how many there were', async () => {
+    const errors = Array.from({ length: 9 }, (_, index) => new DeliveryError(`busy ${index}`, { retryable: true }))
+    const { session, batches } = fakeSession(errors)
+    await expect(write(session, batchOf(3), { maxAttempts: 4 })).rejects.toMatchObject({
+      code: 'destination_unavailable',
+      retryable: true,
+      message: 'a batch was not delivered in 4 attempts (maxAttempts): busy 3',
+      cause: errors[3],
+    })
+    expect([batches.length, time.now]).toEqual([4, 350])
+  })
+
+  test('is not overdrawn by the attempt that succeeds with the last of it, nor by rows that are refused for good', async () => {
+    const { session } = fakeSession([busy(), busy(), busy()])
+    expect((await write(session, batchOf(3), { maxAttempts: 4 }))?.refused.size).toBe(0)
+    const refusing = fakeSession([busy(), refusal()])
+    expect((await write(refusing.session, batchOf(3), { maxAttempts: 2 }))?.refused.size).toBe(3)
+  })
+
+  test('counts attempts for some of the rows as well', async () => {
+    const some = new DeliveryError('some', { failed: new Map([[0, busy()]]), rest: 'delivered' })
+    const { session, batches } = fakeSession([some, some, some, some])
+    await expect(write(session, batchOf(3), { maxAttempts: 3 })).rejects.toThrow('in 3 attempts')
+    expect(batches.map(batch => batch.rows)).toEqual([3, 1, 1])
+  })
+})
+
+describe('the circuit of a destination', () => {
+  function writeAll(session: SinkSession, count: number, circuit: Circuit, deliveryDeadlineMs = 60_000) {
+    const attempts = {
+      encoding: { kind: 'rows' } as Encoding,
+      deliveryDeadlineMs,
+      maxAttempts: 20,
+      signal: parent.signal,
+    }
+    return Promise.allSettled(
+      Array.from({ length: count }, () => writeBatch(session, batchOf(3), { ...attempts, circuit })),
+    )
+  }
+
+  test('lets batches wait together while it is down, and all are delivered once it is back', async () => {
+    const { session, times } = fakeSession([], {})
+    const back: SinkSession = {
+      ...session,
+      async write(batch, signal) {
+        await session.write(batch, signal)
+        if (time.now < 3_000) throw busy()
+      },
+    }
+    const results = await time.run(writeAll(back, 8, new Circuit(() => {})), 10_000)
+    expect(results!.map(({ status }) => status)).toEqual(Array.from({ length: 8 }, () => 'fulfilled'))
+    expect(times.filter(at => at < 3_000)).toHaveLength(8 + 2)
+    expect(times.length).toBe(8 + 2 + 8)
+  })
+
+  test('costs a batch that waits none of its attempts, but of its time: the last failure is the cause', async () => {
+    const error = new Error('connection refused')
+    const { session, batches } = fakeSession(Array.from({ length: 1_000 }, () => error))
+    const results = await time.run(writeAll(session, 50, new Circuit(() => {}), 200_000), 10_000)
+    for (const result of results!)
+      expect(result).toMatchObject({
+        reason: { message: 'a batch was not delivered within 200 s: connection refused', cause: error },
+      })
+    expect(batches.length).toBeLessThan(50 + 12)
+  })
+
+  test('stays closed where rows are refused for good, or only some get through', async () => {
+    const events: unknown[] = []
+    const some = new DeliveryError('some', { failed: new Map([[0, busy()]]), rest: 'delivered' })
+    const answers = Array.from({ length: 40 }, (_, index) => [some, refusal()][index % 2]!)
+    const { session, times } = fakeSession(answers)
+    await time.run(writeAll(session, 20, new Circuit(event => events.push(event))), 10_000)
+    expect([events, times.length > 20]).toEqual([[], true])
+  })
+})
+
+describe('when the batch is to be left', () => {
+  const reason = new Error('left')
+
+  function leaveAfter(ms: number, session: SinkSession, circuit?: Circuit) {
+    const leave = new AbortController()
+    void time.pause(ms).then(() => leave.abort(reason))
+    const options = { encoding: { kind: 'rows' } as Encoding, deliveryDeadlineMs: 60_000, maxAttempts: 20, circuit }
+    return time.run(writeBatch(session, batchOf(3), { ...options, signal: parent.signal, leave: leave.signal }), 1_000)
+  }
+
+  test('a pause between two attempts ends at once', async () => {
+    const { session, batches } = fakeSession([busy(30_000)])
+    await expect(leaveAfter(1_000, session)).rejects.toBe(reason)
+    expect([time.now, batches.length]).toEqual([1_000, 1])
+  })
+
+  test('so does waiting for the circuit', async () => {
+    const circuit = new Circuit(() => {})
+    const { session, batches } = fakeSession(Array.from({ length: 9 }, () => busy(30_000)))
+    for (let failures = 0; failures < 5; failures++)
+      await circuit.attempt(async () => ({ failure: busy(30_000) }), parent.signal)
+    await expect(leaveAfter(1_000, session, circuit)).rejects.toBe(reason)
+    expect([time.now, batches.length]).toEqual([1_000, 0])
+  })
+
+  test('a write that is under way goes on to its end, and no further', async () => {
+    const slow: Answer = () => time.pause(5_000)
+    expect(await leaveAfter(1_000, fakeSession([slow]).session)).toMatchObject({ clean: true })
+    const fails: Answer = () => time.pause(5_000).then(() => Promise.reject(busy()))
+    const { session, batches } = fakeSession([fails])
+    await expect(leaveAfter(1_000, session)).rejects.toBe(reason)
+    expect(batches).toHaveLength(1)
   })
 })
 

@@ -196,7 +196,7 @@ test('a destination that is not there fails the job before anything is staged', 
   expect(await finish(engine, await engine.create(request(sink)))).toMatchObject({
     status: 'failed',
     error_code: 'destination_misconfigured',
-    error_message: 'there is no topic',
+    error_message: 'gated/gone: there is no topic',
     num_chunks: null,
   })
   expect(staged).toBe(0)

@@ -72,6 +72,7 @@ export function fakeUnit({
       maxDeadLetters: 0,
       checkpointMs: 500,
       deliveryDeadlineMs: 300_000,
+      maxAttempts: 20,
       checksums: true,
       rowGroupBudgetBytes: 256 << 20,
       ...limits,

@@ -1,3 +1,4 @@
+import { type Gate, Pacer } from '../../src/core/pace.ts'
 import type { MessageBatch, Proof, SinkSession } from '../../src/sinks/sink.ts'
 
 /** What one call of `write` does: an error to reject with, a proof to resolve with, or anything else. */
@@ -24,3 +25,6 @@ export const never: Answer = () => new Promise(() => {})
 
 export const untilAborted: Answer = (_, signal) =>
   new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
+
+/** For units that nothing holds up. */
+export const ungated = (wake: () => void): Gate => new Pacer().gate(wake)

@@ -2,12 +2,14 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { openRows } from '../../src/columnar/reframe.ts'
 import { MemoryBudget, type Share } from '../../src/core/budget.ts'
-import { deliverUnit, type UnitTools } from '../../src/core/deliver.ts'
+import { deliverUnit } from '../../src/core/deliver.ts'
 import { createLanes, type Lanes } from '../../src/core/lanes.ts'
+import type { UnitTools } from '../../src/core/unit-tools.ts'
 import type { SinkSession } from '../../src/sinks/sink.ts'
 import { countingAccess } from '../columnar/read-units.ts'
 import { parquetFile } from '../columnar/staged-files.ts'
 import { fakeUnit } from './fake-batch.ts'
+import { ungated } from './fake-session.ts'
 
 const ROWS = 200_000
 const SPAN = 8_192
@@ -48,6 +50,7 @@ function deliver(name: string, write: SinkSession['write'], log: string[], ends:
     openRows,
     report: async () => ({ deadLettersRefused: 0 }),
     credit: share.credit,
+    gate: ungated,
   }
   const chunks = [{ chunk: 0, file: { name: '0.parquet', bytes: file.length, rows: ROWS } }]
   return deliverUnit(fakeUnit({ id: name, chunks, spanRows: SPAN }), tools, ends)

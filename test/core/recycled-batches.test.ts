@@ -4,13 +4,15 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { openRows } from '../../src/columnar/reframe.ts'
 import { MemoryBudget } from '../../src/core/budget.ts'
-import { deliverUnit, type UnitTools } from '../../src/core/deliver.ts'
+import { deliverUnit } from '../../src/core/deliver.ts'
 import { DeliveryError } from '../../src/core/errors.ts'
 import { createLanes, type Lanes } from '../../src/core/lanes.ts'
+import type { UnitTools } from '../../src/core/unit-tools.ts'
 import { rowBytes, type SinkSession } from '../../src/sinks/sink.ts'
 import { countingAccess } from '../columnar/read-units.ts'
 import { parquetFile } from '../columnar/staged-files.ts'
 import { fakeUnit } from './fake-batch.ts'
+import { ungated } from './fake-session.ts'
 
 const ROWS = 20_000
 const PAD = 2_000
@@ -162,6 +164,7 @@ function deliver(session: SinkSession, signal = new AbortController().signal): P
     openRows,
     report: async () => ({ deadLettersRefused: 0 }),
     credit: new MemoryBudget(1 << 30).share().credit,
+    gate: ungated,
   }
   return deliverUnit(unit, tools, signal)
 }

@@ -7,6 +7,7 @@ import { type Delivery, inProcessRunner } from '../../src/core/runner.ts'
 import type { Checkpoint, ReportAnswer, Unit, UnitReport } from '../../src/core/unit.ts'
 import type { SinkSession } from '../../src/sinks/sink.ts'
 import { fakeUnit, payloadsOf } from './fake-batch.ts'
+import { ungated } from './fake-session.ts'
 import { type ReaderBehaviour, SimulatedTable } from './simulated-table.ts'
 import { SimulatedTime, seeded } from './simulated-time.ts'
 
@@ -86,7 +87,7 @@ function deliveryOf({ units = 4, unitsInFlight = 2, ...options }: Options) {
         limits: { checkpointMs: 20, maxUnsettledRows: 30 },
       })
     },
-    tools: { session, read, openRows, report, credit: new MemoryBudget(1 << 30).share().credit },
+    tools: { session, read, openRows, report, credit: new MemoryBudget(1 << 30).share().credit, gate: ungated },
   }
   return {
     started,

@@ -5,8 +5,11 @@
 import { rowChecksum } from '../../src/columnar/checksum.ts'
 import { openRows } from '../../src/columnar/reframe.ts'
 import { MemoryBudget, type Share } from '../../src/core/budget.ts'
+import { Circuit } from '../../src/core/circuit.ts'
 import { deliverUnit } from '../../src/core/deliver.ts'
+import { Pacer } from '../../src/core/pace.ts'
 import type { Checkpoint, DeadLetter, Order, Proof, ReportAnswer, Unit, UnitReport } from '../../src/core/unit.ts'
+import type { Pace } from '../../src/stores/store.ts'
 import { fakeUnit } from './fake-batch.ts'
 import { type DestinationOptions, SimulatedDestination } from './simulated-destination.ts'
 import { type ReaderBehaviour, SimulatedTable, type TableOptions, type TableRow } from './simulated-table.ts'
@@ -20,6 +23,7 @@ export interface World extends TableOptions {
   readonly memoryBytes?: number
   /** Most time until a report is durable, and again until it is answered. Default 5 ms. */
   readonly reportMs?: number
+  readonly pace?: Pace
 }
 
 /** Far more than any of the tests needs: an attempt that takes more goes round in circles. */
@@ -34,6 +38,7 @@ export class SimulatedDelivery {
   readonly deadLetters = new Map<string, DeadLetter>()
   readonly proof: Proof[number][] = []
   readonly reports: UnitReport[] = []
+  readonly circuit: string[] = []
   /** Most rows ever read but not covered by a stored checkpoint (with commits: not written). */
   mostUnsettled = 0
   attempts = 0
@@ -110,7 +115,11 @@ export class SimulatedDelivery {
     const report = (news: UnitReport) => this.#report(news, attempt)
     this.memory = new MemoryBudget(this.#world.memoryBytes ?? Number.POSITIVE_INFINITY)
     const { credit } = memory ?? this.memory.share()
-    return deliverUnit(this.unit, { session, read, openRows, report, credit }, this.signal.signal)
+    const pacer = new Pacer(this.#world.pace)
+    const gate = pacer.gate.bind(pacer)
+    const circuit = session.retries === 'own' ? {} : { circuit: new Circuit(({ event }) => this.circuit.push(event)) }
+    const tools = { session, read, openRows, report, credit, gate, ...circuit }
+    return deliverUnit(this.unit, tools, this.signal.signal)
   }
 
   /** Starts again and again, with that many crashes at random instants, until the unit is done. Checks each attempt and the end. */

@@ -16,6 +16,8 @@ export interface DestinationOptions {
   readonly writeMs?: number
   /** Writes of this partition (or of all) do not end before the instant. */
   readonly hangs?: { readonly partition?: number; readonly untilMs: number; readonly heedsSignal?: boolean }
+  /** Every write fails before the instant. */
+  readonly downUntilMs?: number
   readonly neverEnds?: 'begin' | 'commit'
   readonly failsToAbort?: boolean
   /** Share of the writes that fail as a whole. Default 0. */
@@ -39,6 +41,8 @@ export class SimulatedDestination {
   committedAt = 0
   /** When the last write began. */
   wroteAt = 0
+  /** When each write began, and with how many rows. */
+  readonly sent: { readonly atMs: number; readonly rows: number }[] = []
   /** Longest time between the reading of a row and a write of it. */
   longestWaitMs = 0
   aborts = 0
@@ -112,6 +116,7 @@ export class SimulatedDestination {
     const signal = this.#options.hangs?.heedsSignal === false ? undefined : asked
     this.wroteAt = this.#time.now
     this.writes++
+    this.sent.push({ atMs: this.#time.now, rows: batch.rows })
     this.#count(partition, 1)
     const given = { name: batch.name, bytes: batch.bytes, copy: Buffer.from(batch.bytes) }
     try {
@@ -189,7 +194,8 @@ export class SimulatedDestination {
 
   /** Which rows take effect, and with what error the write then ends. */
   #judge(rows: readonly TableRow[]): { readonly good: readonly TableRow[]; readonly error?: Error } {
-    const { trouble = 0, partialTrouble = 0 } = this.#options
+    const { trouble = 0, partialTrouble = 0, downUntilMs = 0 } = this.#options
+    if (this.#time.now < downUntilMs) return { good: [], error: new Error('connection refused') }
     if (this.#random() < trouble) {
       const unknown = this.#random() < 0.5
       return {

@@ -94,6 +94,23 @@ export const WORLDS: readonly (readonly [string, World])[] = [
       destination: { stable: true, limits: { batchRows: 300 } },
     },
   ],
+  ['at a limited pace', { chunks, spanRows: 50, pace: { rowsPerSecond: 200 }, destination: { limits: small } }],
+  [
+    'at a pace of less than a batch in a second, over 12 partitions, in order of keys',
+    { ...keyed, order: 'key', pace: { rowsPerSecond: 20 }, destination: { limits: small, trouble: 0.2 } },
+  ],
+  [
+    'at a limited pace, with commits',
+    {
+      ...keyed,
+      pace: { rowsPerSecond: 400 },
+      destination: { commits: 'plain', limits: { ...small, commitRows: 100 } },
+    },
+  ],
+  [
+    'with a destination that is down for a while, in order of keys',
+    { ...keyed, order: 'key', destination: { downUntilMs: 5_000, limits: { ...small, inFlight: 8 } } },
+  ],
   ['with one commit', { ...keyed, destination: { commits: 'plain', limits: small, trouble: 0.1 } }],
   ['with commits every 100 rows', { ...keyed, destination: { commits: 'plain', limits: { commitRows: 100 } } }],
   ['with commits every 50 ms', { ...keyed, destination: { commits: 'plain', limits: { ...small, commitMs: 50 } } }],

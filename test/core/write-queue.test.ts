@@ -8,7 +8,7 @@ interface Batch {
 }
 
 /** A queue whose writes end when the test says so. */
-function queue(limits: { inFlight: number; inFlightPerPartition?: number }) {
+function queue(limits: { inFlight: number; inFlightPerPartition?: number }, admits?: (batch: Batch) => boolean) {
   const started: Batch[] = []
   const writing = new Map<Batch, () => void>()
   let settled = 0
@@ -19,6 +19,7 @@ function queue(limits: { inFlight: number; inFlightPerPartition?: number }) {
       return new Promise(resolve => writing.set(batch, resolve))
     },
     () => settled++,
+    admits,
   )
   return {
     writes,
@@ -82,6 +83,55 @@ test('keeps every partition in the line while others are pushed', async () => {
     await end(started.at(-1))
   }
   expect(labels(started).slice(0, 3)).toEqual(['0:0', '1:0', '2:0'])
+})
+
+describe('a batch that is not admitted', () => {
+  function held() {
+    const tested = queue({ inFlight: 3 }, ({ number }) => number <= admitted)
+    let admitted = 0
+    return {
+      ...tested,
+      admit(most: number) {
+        admitted = most
+        tested.writes.proceed()
+      },
+    }
+  }
+
+  test('waits, and all others behind it, until it may be asked for again', async () => {
+    const { writes, started, push, end, admit } = held()
+    for (const [partition, number] of [
+      [0, 1],
+      [1, 2],
+      [2, 0],
+    ] as const)
+      push(partition, number)
+    expect([labels(started), writes.hungry, writes.idle]).toEqual([[], false, false])
+    admit(1)
+    expect([labels(started), writes.hungry]).toEqual([['0:1'], false])
+    await end(started[0])
+    expect(labels(started)).toEqual(['0:1'])
+    admit(2)
+    expect([labels(started), writes.hungry]).toEqual([['0:1', '1:2', '2:0'], true])
+  })
+
+  test('is not asked for while there is no room', async () => {
+    const asked: number[] = []
+    const { writes, push, started, end } = queue({ inFlight: 1 }, ({ number }) => asked.push(number) > 0)
+    for (const number of [1, 2]) push(undefined, number)
+    writes.proceed()
+    expect(asked).toEqual([1])
+    await end(started[0])
+    expect(asked).toEqual([1, 2])
+  })
+
+  test('is forgotten by a stop', () => {
+    const { writes, started, push, admit } = held()
+    push(undefined, 1)
+    writes.stop()
+    admit(1)
+    expect([labels(started), writes.idle]).toEqual([[], true])
+  })
 })
 
 describe('a partition that hangs', () => {
