@@ -1,7 +1,7 @@
 /** Memory for many bytes, with anything in it. */
 
 /** A buffer of so many bytes. */
-export type NewBuffer = (bytes: number) => ArrayBuffer
+type NewBuffer = (bytes: number) => ArrayBuffer
 
 /** Not zeroed, and not part of Node's own pool, whose buffers cannot be transferred. */
 export const newBuffer: NewBuffer = bytes => Buffer.allocUnsafeSlow(bytes).buffer

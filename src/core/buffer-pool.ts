@@ -1,5 +1,5 @@
 /** Memory for the batches of one lane. Fresh memory for each would cost its page faults, and a collection for every few. */
-import { type NewBuffer, newBuffer } from '../columnar/memory.ts'
+import { isShared, newBuffer, newSharedBuffer } from '../columnar/memory.ts'
 import type { BufferPool } from '../columnar/reader.ts'
 
 /** What waits to be used again. What is out, with a destination, is not counted. */
@@ -16,15 +16,25 @@ const LEAST_BYTES = 64 << 10
 /** Most that a buffer may be longer than its batch. Batches are counted by their own length wherever memory is bounded. */
 const MOST_WASTE = 2
 
-/** Hands out what came back if it fits well, and new memory else; drops what comes back above the limits. */
+/** Of shared memory that was dropped and not yet collected: nothing calls for a collection of it but other garbage. */
+const MOST_DROPPED_BYTES = 16 << 20
+
+/**
+ * Hands out what came back if it fits well, and new memory else; drops what comes back above the limits. `shared`: gives shared memory
+ * for what is large, as long as little of that is dropped, and lies about until the next collection.
+ */
 export class RecycledBuffers implements BufferPool {
-  readonly #newBuffer: NewBuffer
+  readonly #shared: boolean
   readonly #limits: PoolLimits
   readonly #waiting: ArrayBuffer[] = []
   #bytes = 0
+  #droppedBytes = 0
+  readonly #dropped = new FinalizationRegistry<number>(bytes => {
+    this.#droppedBytes -= bytes
+  })
 
-  constructor(create: NewBuffer = newBuffer, limits: PoolLimits = LIMITS) {
-    this.#newBuffer = create
+  constructor({ shared = false, limits = LIMITS }: { readonly shared?: boolean; readonly limits?: PoolLimits } = {}) {
+    this.#shared = shared
     this.#limits = limits
   }
 
@@ -35,7 +45,7 @@ export class RecycledBuffers implements BufferPool {
 
   readonly take = (length: number): Uint8Array<ArrayBuffer> => {
     const index = this.#bestFit(length)
-    if (index === undefined) return new Uint8Array(this.#newBuffer(roundUp(length)), 0, length)
+    if (index === undefined) return new Uint8Array(this.#create(roundUp(length)), 0, length)
     const [buffer] = this.#waiting.splice(index, 1)
     this.#bytes -= buffer!.byteLength
     return new Uint8Array(buffer!, 0, length)
@@ -43,10 +53,24 @@ export class RecycledBuffers implements BufferPool {
 
   give({ buffer }: Uint8Array<ArrayBuffer>): void {
     const { byteLength } = buffer
-    const full = this.#waiting.length >= this.#limits.buffers || this.#bytes + byteLength > this.#limits.bytes
-    if (byteLength < LEAST_BYTES || full) return
-    this.#waiting.push(buffer)
-    this.#bytes += byteLength
+    if (byteLength < LEAST_BYTES) return
+    const isFull = this.#waiting.length >= this.#limits.buffers || this.#bytes + byteLength > this.#limits.bytes
+    if (isFull) this.#drop(buffer)
+    else {
+      this.#waiting.push(buffer)
+      this.#bytes += byteLength
+    }
+  }
+
+  #create(bytes: number): ArrayBuffer {
+    const share = this.#shared && bytes >= LEAST_BYTES && this.#droppedBytes < MOST_DROPPED_BYTES
+    return share ? newSharedBuffer(bytes) : newBuffer(bytes)
+  }
+
+  #drop(buffer: ArrayBuffer): void {
+    if (!isShared(buffer)) return
+    this.#droppedBytes += buffer.byteLength
+    this.#dropped.register(buffer, buffer.byteLength)
   }
 
   /** The smallest that is long enough, and not too long. */

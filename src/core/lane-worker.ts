@@ -2,7 +2,7 @@
 import { readlinkSync } from 'node:fs'
 import { setPriority } from 'node:os'
 import { parentPort } from 'node:worker_threads'
-import { isShared, newSharedBuffer } from '../columnar/memory.ts'
+import { isShared } from '../columnar/memory.ts'
 import type { FilledBatch, ReadPlan, TextColumn, UnitReader } from '../columnar/read-plan.ts'
 import { openUnitReader } from '../columnar/reader.ts'
 import { type FramedRows, openRows, reframe } from '../columnar/reframe.ts'
@@ -18,7 +18,7 @@ const LANE_NICENESS = 5
 yieldToHost()
 
 const readers = new Map<number, UnitReader>()
-const pools = { own: new RecycledBuffers(), shared: new RecycledBuffers(newSharedBuffer) }
+const pools = { own: new RecycledBuffers(), shared: new RecycledBuffers({ shared: true }) }
 
 const host = new ThreadRpc(parentPort!, {
   open(id: number, plan: ReadPlan) {

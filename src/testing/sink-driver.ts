@@ -2,7 +2,9 @@
 import { randomUUID } from 'node:crypto'
 import type { TableSchema } from '../columnar/column-type.ts'
 import { loadCompression } from '../columnar/compress.ts'
+import type { Allocate } from '../columnar/encoder.ts'
 import { framePayloads, type PlainEncoding } from '../columnar/framing.ts'
+import { newBuffer, newSharedBuffer } from '../columnar/memory.ts'
 import { PartitionBatcher } from '../columnar/partition-batcher.ts'
 import type { FilledBatch, KafkaEncoding } from '../columnar/read-plan.ts'
 import { reframe } from '../columnar/reframe.ts'
@@ -141,7 +143,7 @@ export async function writeRows(
   if (encoding.kind === 'kafka-batch') await loadCompression(encoding.compression)
   const batches =
     encoding.kind === 'kafka-batch'
-      ? recordBatches(encoding, limits, unit, rows)
+      ? recordBatches(session, encoding, limits, unit, rows)
       : plainBatches(session, encoding, limits, unit, rows)
   const writers = Array.from({ length: session.limits?.inFlight ?? 4 }, async () => {
     for (const batch of batches) {
@@ -188,7 +190,7 @@ function plainBatch(session: SinkSession, encoding: PlainEncoding, unit: Unit, r
   const columns = session.asks?.columns?.map(name => [name, textColumn(rows.map(row => columnOf(row, name)))] as const)
   const payloads = rows.map(row => Buffer.from(row.json))
   const framed = framePayloads(payloads, encoding)
-  const bytes = allocate(framed.bytes.length)
+  const bytes = allocateFor(session)(framed.bytes.length)
   bytes.set(framed.bytes)
   return {
     unit: unit.id,
@@ -203,13 +205,17 @@ function plainBatch(session: SinkSession, encoding: PlainEncoding, unit: Unit, r
 }
 
 function* recordBatches(
+  session: SinkSession,
   encoding: KafkaEncoding,
   limits: Limits,
   unit: Unit,
   rows: readonly TestRow[],
 ): Generator<MessageBatch> {
   const chunk = unit.chunks[0]!.chunk
-  const batcher = new PartitionBatcher({ ...limits, encoding, stableBatches: false, checksums: false }, allocate)
+  const batcher = new PartitionBatcher(
+    { ...limits, encoding, stableBatches: false, checksums: false },
+    allocateFor(session),
+  )
   const taken = () => batcher.takeFilled().map(filled => toMessage(unit, sendable(filled)))
   for (const [span, spanRows] of Map.groupBy(rows, ({ id }) => id - (id % SPAN_ROWS))) {
     batcher.beginSpan(chunk, span)
@@ -237,9 +243,10 @@ function columnOf(row: TestRow, name: string): string | null {
   return value
 }
 
-/** In a larger buffer, as those of the engine may be. */
-function allocate(length: number): Uint8Array<ArrayBuffer> {
-  return new Uint8Array(8 + length + 8).subarray(8, 8 + length)
+/** In a larger buffer, as those of the engine may be, and in shared memory where the sink takes that. */
+function allocateFor({ asks }: SinkSession): Allocate {
+  const create = asks?.sharedMemory ? newSharedBuffer : newBuffer
+  return length => new Uint8Array(create(8 + length + 8), 8, length)
 }
 
 function textColumn(values: readonly (string | null)[]): TextColumn {

@@ -1,5 +1,7 @@
-import { expect, test } from 'vitest'
-import { isShared, newBuffer, newSharedBuffer } from '../../src/columnar/memory.ts'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { describe, expect, test, vi } from 'vitest'
+import { isShared } from '../../src/columnar/memory.ts'
 import { RecycledBuffers } from '../../src/core/buffer-pool.ts'
 
 const KIB = 1 << 10
@@ -41,18 +43,33 @@ test('gives nothing out twice', () => {
 })
 
 test('keeps no more than it may, in bytes and in number, and nothing small', () => {
-  const pool = new RecycledBuffers(newBuffer, { buffers: 2, bytes: 300 * KIB })
+  const pool = new RecycledBuffers({ limits: { buffers: 2, bytes: 300 * KIB } })
   pool.give(pool.take(10 * KIB))
   expect(pool.bytes).toBe(0)
   for (const size of [100, 250, 80, 70]) pool.give(new Uint8Array(size * KIB))
   expect(pool.bytes).toBe(180 * KIB)
 })
 
-test('a pool of shared memory gives that, and gives it out again', () => {
-  const pool = new RecycledBuffers(newSharedBuffer)
-  const bytes = pool.take(100 * KIB)
-  expect(isShared(bytes.buffer)).toBe(true)
-  expect(isShared(new RecycledBuffers().take(100 * KIB).buffer)).toBe(false)
-  pool.give(bytes)
-  expect(pool.take(100 * KIB).buffer).toBe(bytes.buffer)
+describe('a pool of shared memory', () => {
+  test('gives that for what is large, and gives it out again', () => {
+    const pool = new RecycledBuffers({ shared: true })
+    const bytes = pool.take(100 * KIB)
+    expect(isShared(bytes.buffer)).toBe(true)
+    expect(isShared(pool.take(60 * KIB).buffer)).toBe(false)
+    expect(isShared(new RecycledBuffers().take(100 * KIB).buffer)).toBe(false)
+    pool.give(bytes)
+    expect(pool.take(100 * KIB).buffer).toBe(bytes.buffer)
+  })
+
+  test('gives ordinary memory while much of what was dropped is not collected yet', async () => {
+    setFlagsFromString('--expose-gc')
+    const collect: () => void = runInNewContext('gc')
+    const pool = new RecycledBuffers({ shared: true, limits: { buffers: 0, bytes: 0 } })
+    for (let count = 0; count < 16; count++) pool.give(pool.take(1 << 20))
+    expect(isShared(pool.take(1 << 20).buffer)).toBe(false)
+    await vi.waitFor(() => {
+      collect()
+      expect(isShared(pool.take(1 << 20).buffer)).toBe(true)
+    })
+  })
 })

@@ -1,7 +1,7 @@
 /** Batches go out of a lane's pool to a real server that is slow, and back; whatever it does, what arrives are the rows of their batch. */
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { openRows } from '../../src/columnar/reframe.ts'
 import { MemoryBudget } from '../../src/core/budget.ts'
 import { deliverUnit } from '../../src/core/deliver.ts'
@@ -116,9 +116,15 @@ afterEach(async () => {
 })
 
 /** A client without any care: it gives up waiting after a while, or when told to, and lets its socket send on. */
-function carelessSession(port: number, timeoutMs: number, onAbort: 'sends on' | 'disconnects'): SinkSession {
+function carelessSession(
+  port: number,
+  timeoutMs: number,
+  onAbort: 'sends on' | 'disconnects',
+  sharedMemory: boolean,
+): SinkSession {
   return {
     encoding: { kind: 'ndjson' },
+    asks: { sharedMemory },
     limits: { inFlight: 3, batchBytes: 6 << 20 },
     write: (batch, signal) =>
       new Promise((resolve, reject) => {
@@ -171,36 +177,38 @@ function deliver(session: SinkSession, signal = new AbortController().signal): P
 
 const all = Array.from({ length: ROWS }, (_, id) => id)
 
-test.each<readonly [string, (body: number) => Manner]>([
-  ['takes every batch', () => 'takes it'],
-  ['answers every other write before it has read it', body => (body % 2 === 0 ? 'refuses it early' : 'takes it')],
-  ['never answers every other write', body => (body % 2 === 0 ? 'never answers' : 'takes it')],
-])('no byte of another batch arrives at a server that %s', async (_, manner) => {
-  server = new SlowServer(manner)
-  const session = carelessSession(await server.listen(), 500, 'sends on')
-  expect(await deliver(session)).toBe('done')
-  await server.settle()
-  expect(server.faults).toEqual([])
-  expect([...server.received].toSorted((a, b) => a - b)).toEqual(all)
-  if (manner(0) !== 'takes it') expect(server.unwanted).toBeGreaterThan(20 << 20)
-})
-
-test.each(['sends on', 'disconnects'] as const)(
-  'nor where the delivery is aborted, goes on in the same lanes, and the client %s',
-  async onAbort => {
-    let answers = false
-    server = new SlowServer(() => (answers ? 'takes it' : 'never answers'))
-    const port = await server.listen()
-    const aborts = new AbortController()
-    const aborted = deliver(carelessSession(port, 60_000, onAbort), aborts.signal)
-    const watched = expect(aborted).rejects.toThrow('enough')
-    while (server.bodies < 3) await new Promise(resolve => setTimeout(resolve, 5))
-    answers = true
-    aborts.abort(new Error('enough'))
-    await watched
-    expect(await deliver(carelessSession(port, 60_000, onAbort))).toBe('done')
+describe.each([false, true])('shared memory: %s', sharedMemory => {
+  test.each<readonly [string, (body: number) => Manner]>([
+    ['takes every batch', () => 'takes it'],
+    ['answers every other write before it has read it', body => (body % 2 === 0 ? 'refuses it early' : 'takes it')],
+    ['never answers every other write', body => (body % 2 === 0 ? 'never answers' : 'takes it')],
+  ])('no byte of another batch arrives at a server that %s', async (_, manner) => {
+    server = new SlowServer(manner)
+    const session = carelessSession(await server.listen(), 500, 'sends on', sharedMemory)
+    expect(await deliver(session)).toBe('done')
     await server.settle()
     expect(server.faults).toEqual([])
-    expect(server.received.size).toBe(ROWS)
-  },
-)
+    expect([...server.received].toSorted((a, b) => a - b)).toEqual(all)
+    if (manner(0) !== 'takes it') expect(server.unwanted).toBeGreaterThan(20 << 20)
+  })
+
+  test.each(['sends on', 'disconnects'] as const)(
+    'nor where the delivery is aborted, goes on in the same lanes, and the client %s',
+    async onAbort => {
+      let answers = false
+      server = new SlowServer(() => (answers ? 'takes it' : 'never answers'))
+      const port = await server.listen()
+      const aborts = new AbortController()
+      const aborted = deliver(carelessSession(port, 60_000, onAbort, sharedMemory), aborts.signal)
+      const watched = expect(aborted).rejects.toThrow('enough')
+      while (server.bodies < 3) await new Promise(resolve => setTimeout(resolve, 5))
+      answers = true
+      aborts.abort(new Error('enough'))
+      await watched
+      expect(await deliver(carelessSession(port, 60_000, onAbort, sharedMemory))).toBe('done')
+      await server.settle()
+      expect(server.faults).toEqual([])
+      expect(server.received.size).toBe(ROWS)
+    },
+  )
+})
