@@ -5,8 +5,10 @@ import { cancelCommand } from './cancel.ts'
 import { demoCommand } from './demo.ts'
 import { redact } from './endpoint.ts'
 import { listCommand } from './list.ts'
+import { receiptCommand } from './receipt.ts'
 import { runCommand } from './run.ts'
 import { showCommand } from './show.ts'
+import { verifyCommand } from './verify.ts'
 
 const manifest: { version: string } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
 
@@ -16,9 +18,9 @@ Exit codes:
   1    an error inside millrace
   2    a flag, the request or the configuration is wrong, or a driver is missing
   3    there is no such job, or no store
-  4    the job is not in a state for this
+  4    the job is not in a state for this, or not everything could be judged
   5    the source failed, or a staged file cannot be read
-  6    a destination failed
+  6    a destination failed, or does not hold what was delivered
   7    the job store failed
   130  cancelled, by Ctrl-C or by "millrace cancel"
   143  stopped by SIGTERM; the job can be gone on with
@@ -60,7 +62,15 @@ function createProgram(done: (exitCode: number) => void): Command {
     .configureOutput({ writeErr: text => process.stderr.write(redact(text)) })
     .showHelpAfterError('(see --help)')
     .addHelpText('after', HELP)
-  for (const create of [demoCommand, runCommand, listCommand, showCommand, cancelCommand])
+  for (const create of [
+    demoCommand,
+    runCommand,
+    listCommand,
+    showCommand,
+    cancelCommand,
+    receiptCommand,
+    verifyCommand,
+  ])
     program.addCommand(create(done).copyInheritedSettings(program))
   return program
 }

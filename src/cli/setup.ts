@@ -83,7 +83,7 @@ export function sinksOf(entries: EngineOptions['sinks']): readonly Sink[] {
   return entries.map(entry => ('sink' in entry ? entry.sink : entry))
 }
 
-async function createSink(target: Target): Promise<Sink> {
+export async function createSink(target: Target): Promise<Sink> {
   switch (target.type) {
     case 'file':
       return (await import('../sinks/file.ts')).fileSink(target)

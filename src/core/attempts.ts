@@ -104,7 +104,8 @@ async function attemptOnce(session: SinkSession, batch: MessageBatch, ending: En
   } catch (error) {
     ending.signal.throwIfAborted()
     const verdict = judge(error, batch, session.retries ?? 'engine')
-    return { proof: [], error, ...verdict, ...(verdict.again.length === batch.rows ? { failure: error } : {}) }
+    const proof = isDeliveryError(error) ? (error.proof ?? []) : [] // another copy of the package may not know it
+    return { proof, error, ...verdict, ...(verdict.again.length === batch.rows ? { failure: error } : {}) }
   }
 }
 
@@ -112,7 +113,8 @@ async function attemptOnce(session: SinkSession, batch: MessageBatch, ending: En
 function judge(error: unknown, batch: MessageBatch, retries: 'engine' | 'own'): Verdict {
   const verdict = sort(error, batch.rows, retries)
   const gaveUp = retries === 'own' && verdict.again.length > 0
-  const inseparable = batch.ends.length === 0 && verdict.again.length < batch.rows
+  // refused rows can be taken out of any batch, a smaller one be made only of what shows its rows
+  const inseparable = batch.ends.length === 0 && verdict.again.length > 0 && verdict.again.length < batch.rows
   if (gaveUp || inseparable) throw error
   return verdict
 }

@@ -13,6 +13,7 @@ import { CancelledError, DeliveryError, MillraceError } from './errors.ts'
 import { deadLettersOf, openRefused, outcomesOf, type RefusedRow, toMessage } from './outgoing.ts'
 import type { Gate } from './pace.ts'
 import { planReading } from './plan.ts'
+import { mergeProof } from './proof.ts'
 import { Settlement } from './settlement.ts'
 import type { Checkpoint, Proof, ReportAnswer, Unit, UnitReport } from './unit.ts'
 import type { UnitTools } from './unit-tools.ts'
@@ -255,7 +256,7 @@ class UnitDelivery {
     const { deliveryDeadlineMs } = this.#unit.limits
     const committed = this.#session.commit(this.#unit, upTo)
     const proof = await this.#ending.within(committed, deliveryDeadlineMs, () => tooLate('commit', this.#unit))
-    await this.#tell({ checkpoints: upTo, proof: [...this.#proof.splice(0), ...(proof ?? [])] })
+    await this.#tell({ checkpoints: upTo, proof: mergeProof([...this.#proof.splice(0), ...(proof ?? [])]) })
     this.#settlement.stored()
     this.#uncommittedRows = 0
     this.#committedAt = performance.now()
@@ -285,10 +286,10 @@ class UnitDelivery {
 
   async #sendCheckpoint(): Promise<void> {
     if (this.#session.commit) return void (await this.#tell({}))
-    const proof = [...this.#proof]
-    await this.#tell({ checkpoints: this.#settlement.take(), proof })
+    const { length } = this.#proof
+    await this.#tell({ checkpoints: this.#settlement.take(), proof: mergeProof(this.#proof) })
     this.#settlement.stored()
-    this.#proof.splice(0, proof.length)
+    this.#proof.splice(0, length)
   }
 
   /** Reports of one unit never overlap. */

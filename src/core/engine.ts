@@ -11,10 +11,12 @@ import { createLanes } from './lanes.ts'
 import { type EngineOptions, resolveOptions } from './options.ts'
 import { Owner } from './owner.ts'
 import { readPace } from './pace.ts'
+import { makeReceipt, type Receipt } from './receipt.ts'
 import { planRedelivery } from './redelivery.ts'
 import type { BackfillRequest } from './request.ts'
 import { registeredSinks, resolveRequest } from './resolve.ts'
 import { inProcessRunner } from './runner.ts'
+import { type Verification, verifyDelivery } from './verify.ts'
 
 export interface Engine {
   /**
@@ -59,6 +61,17 @@ export interface Engine {
    * states in between, never the last.
    */
   watch(jobId: string, options?: Scope & { readonly signal?: AbortSignal }): AsyncIterable<Job>
+  /** What became of every chunk, and what the destinations can show for it; also of a job under way. */
+  receipt(jobId: string, scope?: Scope): Promise<Receipt>
+  /**
+   * Reads back what a destination of the job holds, and judges it by the receipt. Rejects with code `invalid_request` if the job does not
+   * have the destination, no such sink is registered, or it does not read back, and with a `DeliveryError` if it cannot be read.
+   */
+  verify(
+    jobId: string,
+    destination: { readonly type: string; readonly name: string },
+    options?: Scope & { readonly signal?: AbortSignal },
+  ): Promise<Verification>
   /** Stores a value set for `filter.values_ref`. */
   putValues(values: AsyncIterable<readonly string[]>): Promise<ValueSet>
   /**
@@ -178,6 +191,15 @@ export function createEngine(options: EngineOptions): Engine {
     async redeliver(jobId, redelivery, scope) {
       const before = await record(jobId, scope)
       return goOn(await store.reopen(jobId, ['completed', 'failed'], planRedelivery(before, redelivery, settings)))
+    },
+    async receipt(jobId, scope) {
+      return makeReceipt(store, await record(jobId, scope))
+    },
+    async verify(jobId, { type, name }, { signal = new AbortController().signal, ...scope } = {}) {
+      const found = await record(jobId, scope)
+      const registered = settings.destinations.get(`${type}/${name}`)
+      if (registered) return verifyDelivery(store, found, registered, signal)
+      throw new RequestError([{ path: 'destination', message: `no sink ${type}/${name} is registered` }])
     },
     pause: (jobId, scope) => wish(jobId, { pause: true }, scope),
     resume: (jobId, scope) => wish(jobId, { pause: false }, scope),

@@ -1,3 +1,5 @@
+import type { Proof } from './unit.ts'
+
 /**
  * The one place that decides what an error means outside: its HTTP status, the CLI's exit code, and whether
  * trying the same again can help unless the error itself says otherwise.
@@ -105,6 +107,8 @@ export interface DeliveryFailure extends ErrorOptions {
   readonly failed?: ReadonlyMap<number, unknown>
   /** What became of the rows not in `failed`. Default `not delivered`; ignored without `failed`. */
   readonly rest?: 'delivered' | 'not delivered'
+  /** Of the rows that were delivered, if any were. */
+  readonly proof?: Proof
   /** Default `delivery_failed`, which is for good unless `retryable` says otherwise; `destination_unavailable` may pass unless it says so. */
   readonly code?: 'delivery_failed' | 'destination_unavailable' | 'destination_misconfigured'
 }
@@ -116,11 +120,13 @@ export interface DeliveryFailure extends ErrorOptions {
 export class DeliveryError extends MillraceError {
   readonly failed: ReadonlyMap<number, unknown> | undefined
   readonly rest: 'delivered' | 'not delivered'
+  readonly proof: Proof
 
   constructor(message: string, failure: DeliveryFailure = {}) {
     super(failure.code ?? 'delivery_failed', message, failure)
     this.failed = failure.failed
     this.rest = failure.rest ?? 'not delivered'
+    this.proof = failure.proof ?? []
   }
 }
 

@@ -141,8 +141,11 @@ export const DELIVERY_DEFAULTS: Required<DeliveryOptions> = {
   checksums: true,
 }
 
+/** The source has no part in what is checked here, and there may be none. */
+type WithoutSource = Omit<EngineOptions, 'source'> & Partial<Pick<EngineOptions, 'source'>>
+
 /** Throws a `ConfigError` that lists every problem. */
-export function resolveOptions(options: EngineOptions): Settings {
+export function resolveOptions(options: WithoutSource): Settings {
   const problems: Problem[] = []
   const { lanes = Math.max(1, availableParallelism() - 1) } = options
   const settings = {
@@ -165,7 +168,11 @@ export function resolveOptions(options: EngineOptions): Settings {
   return settings
 }
 
-function resolveDestinations(options: EngineOptions, lanes: number, problems: Problem[]): Map<string, Destination> {
+function resolveDestinations(
+  options: Omit<EngineOptions, 'source'>,
+  lanes: number,
+  problems: Problem[],
+): Map<string, Destination> {
   const destinations = new Map<string, Destination>()
   if (options.sinks.length === 0) problems.push({ path: 'sinks', message: 'at least one is needed' })
   options.sinks.forEach((entry, index) => {

@@ -13,6 +13,8 @@
 import { constants } from 'node:fs'
 import { access, type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
+import { filePrefix } from './file/names.ts'
+import { readFilesBack } from './file/read-back.ts'
 import { type Checkpoint, DeliveryError, type Sink, type SinkSession, type Unit } from './sink.ts'
 
 export interface FileSinkOptions {
@@ -36,6 +38,7 @@ export function fileSink(options: FileSinkOptions): Sink {
       if (!probe) await attempt(`make the directory ${dir}`, () => makeDirectory(dir))
       return fileSession(dir)
     },
+    readBack: (job, signal) => readFilesBack(dir, job, signal),
   }
 }
 
@@ -120,8 +123,7 @@ function newPart(dir: string, unit: Unit, watermarks: ReadonlyMap<number, number
 
 function baseName(unit: Unit): string {
   const number = unit.id.slice(unit.id.lastIndexOf('/') + 1).padStart(6, '0')
-  const delivery = unit.delivery === 0 ? '' : `-d${unit.delivery}`
-  return `${unit.jobId}-${unit.destination.uid.slice(0, 8)}${delivery}-${number}`.replaceAll(/[^\w-]/g, '_')
+  return filePrefix(unit) + number.replaceAll(/\W/g, '_')
 }
 
 function watermarksOf(checkpoints: readonly Checkpoint[], earlier?: ReadonlyMap<number, number>): Map<number, number> {

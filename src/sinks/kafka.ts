@@ -8,6 +8,7 @@ import { Cluster } from './kafka/cluster.ts'
 import { within } from './kafka/deadline.ts'
 import { reasonOf } from './kafka/errors.ts'
 import { type KafkaSettings, type KafkaSinkOptions, readOptions } from './kafka/options.ts'
+import { readTopicBack } from './kafka/read-back.ts'
 import { kafkaSession, type Opened } from './kafka/session.ts'
 import { nameOf, patiently, prepareTopic, type Topic, type TopicSearch } from './kafka/topic.ts'
 import type { Sink, SinkContext, SinkSession } from './sink.ts'
@@ -25,7 +26,16 @@ import type { Sink, SinkContext, SinkSession } from './sink.ts'
  */
 export function kafkaSink(options: KafkaSinkOptions): Sink {
   const settings = readOptions(options)
-  return { type: 'kafka', name: settings.name, takesMarkers: true, open: context => open(settings, context) }
+  return {
+    type: 'kafka',
+    name: settings.name,
+    takesMarkers: true,
+    open: context => open(settings, context),
+    async *readBack(job, signal) {
+      const kafka = await loadDriver('@platformatic/kafka', () => import('@platformatic/kafka'))
+      yield* readTopicBack(kafka, settings, job, signal)
+    },
+  }
 }
 
 async function open(settings: KafkaSettings, context: SinkContext): Promise<SinkSession> {

@@ -44,6 +44,42 @@ export interface Sink {
    * permission), `destination_unavailable` for what may pass. Give up by a deadline of your own: the engine sets none here.
    */
   open(context: SinkContext): Promise<SinkSession>
+
+  /**
+   * What the destination holds of a job, for `engine.verify`: every row that was delivered, once for each time that it is there, in any
+   * order, and what cannot be read any more. It holds no more in memory than a piece, and ends soon when `signal` aborts. Leave it out
+   * where there is no reading back. Throw a `DeliveryError` where the destination cannot be read at all.
+   */
+  readBack?(job: DeliveredJob, signal: AbortSignal): AsyncIterable<ReadBack>
+}
+
+export interface DeliveredJob {
+  readonly jobId: string
+  readonly destination: DestinationRef
+  /** The latest: 0, raised by every redelivery. */
+  readonly delivery: number
+  /** Rows that checkpoints count as delivered. */
+  readonly delivered: number
+  /** What the session's writes and commits answered; number ranges of one partition are in order and do not adjoin. */
+  readonly proof: Proof
+}
+
+/**
+ * `unit`: of which unit of work all the rows are, where the destination keeps these apart; the rows of one come together.
+ * `unreadable`: in how many places there was a row, and nothing can be read any more; 0 where the reason says something else of note.
+ */
+export type ReadBack =
+  | { readonly rows: readonly HeldRow[]; readonly unit?: number }
+  | { readonly unreadable: number; readonly reason: string }
+
+export interface HeldRow {
+  /** Without framing, as delivered. Valid until the next piece is asked for. */
+  readonly payload: Uint8Array
+  readonly key: Uint8Array | null
+  /** The stable name, if the destination was given one. */
+  readonly id: Uint8Array | null
+  /** Lies where the proof says that the job's rows are, and not merely in between, where it may be another's. */
+  readonly proven: boolean
 }
 
 export interface SinkContext {

@@ -9,6 +9,8 @@ export interface ArrowSourceOptions {
   readonly dir: string
   /** Rows of each staged file. */
   readonly files: readonly number[]
+  /** Default: `wordOf`. */
+  readonly word?: (id: number) => string
   /** What staging leaves to the engine. */
   readonly residual?: (request: StageRequest) => Predicate
   /** Called before files are written. */
@@ -51,7 +53,10 @@ export function arrowSource(options: ArrowSourceOptions): ArrowSource {
       let id = 0
       for (const [index, rows] of options.files.entries()) {
         const ids = BigInt64Array.from({ length: rows }, () => BigInt(id++))
-        const table = tableFromArrays({ id: ids, word: Array.from(ids, each => wordOf(Number(each))) })
+        const table = tableFromArrays({
+          id: ids,
+          word: Array.from(ids, each => (options.word ?? wordOf)(Number(each))),
+        })
         const bytes = tableToIPC(table, 'file')
         const name = `${String(index).padStart(4, '0')}.arrow`
         await writeFile(join(current, name), bytes)

@@ -304,11 +304,17 @@ describe('rows that are refused for good', () => {
     await expect(write(session, batchOf(3))).rejects.toBe(error)
   })
 
-  test('are none where the rows of the batch cannot be told apart', async () => {
-    for (const error of [refusal(), new DeliveryError('some', { failed: new Map([[1, busy()]]), rest: 'delivered' })]) {
-      const { session } = fakeSession([error])
-      await expect(write(session, { ...batchOf(3), ends: new Uint32Array(0) })).rejects.toBe(error)
-    }
+  test('may be of a batch whose rows do not show', async () => {
+    const error = new DeliveryError('some', { failed: new Map([[1, refusal()]]), rest: 'delivered' })
+    const { session } = fakeSession([error], { retries: 'own' })
+    const written = await write(session, { ...batchOf(3), ends: new Uint32Array(0) })
+    expect([...written!.refused.keys()]).toEqual([1])
+  })
+
+  test('fail the destination where the others of such a batch would have to be sent again', async () => {
+    const error = new DeliveryError('some', { failed: new Map([[1, busy()]]), rest: 'delivered' })
+    const { session } = fakeSession([error])
+    await expect(write(session, { ...batchOf(3), ends: new Uint32Array(0) })).rejects.toBe(error)
   })
 })
 
@@ -375,6 +381,19 @@ describe('a write that failed in part', () => {
     const { session, batches } = fakeSession([foreign])
     expect((await write(session, batchOf(3)))?.refused.size).toBe(0)
     expect(rowsOf(batches[1]!)).toEqual([1])
+  })
+})
+
+test('the proof of rows that were delivered beside others that failed is kept', async () => {
+  const partly = (first: string, cause: Error) =>
+    new DeliveryError('some', { failed: new Map([[0, cause]]), rest: 'delivered', proof: [{ first, last: first }] })
+  const { session } = fakeSession([partly('7', busy()), partly('9', refusal())])
+  expect(await write(session, batchOf(3))).toMatchObject({
+    proof: [
+      { first: '7', last: '7' },
+      { first: '9', last: '9' },
+    ],
+    refused: new Map([[0, expect.anything()]]),
   })
 })
 

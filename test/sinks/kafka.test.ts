@@ -190,6 +190,8 @@ await describeWith('kafka', 'kafkaSink', ({ brokers }) => {
     expect(failed.get(1)).toMatchObject({ code: 'delivery_failed', retryable: false })
     const [error] = errors as [Error]
     expect(error).toMatchObject({ code: 'delivery_failed', retryable: false, rest: 'delivered' })
+    const offsets = [0, 1].map(offset => ({ partition: 0, first: `${offset}`, last: `${offset}` }))
+    expect(error).toMatchObject({ proof: offsets })
     expect(error.message).toMatch(/ refused 1 of 3 rows: MESSAGE_TOO_LARGE \(.*\): its record batch has 20\d\d bytes$/)
     expect((await topics.read(topic)).map(({ value }) => value)).toEqual([rows[0], rows[2]])
   })

@@ -59,6 +59,8 @@ export class Delivery {
       return
     }
     const message = `${this.#where} refused ${this.#refused.size} of ${this.#rows} rows: ${first.message}`
-    this.#reject(new DeliveryError(message, { retryable: false, failed: this.#refused, rest: 'delivered' }))
+    this.#reject(
+      new DeliveryError(message, { retryable: false, failed: this.#refused, rest: 'delivered', proof: this.#proof }),
+    )
   }
 }

@@ -3,7 +3,7 @@ import type { Marker, MessageBatch } from '../sink.ts'
 import type { KafkaSettings } from './options.ts'
 
 /** The header by which consumers tell a marker from a row; its value is the marker's event. */
-export const MARKER_HEADER = 'millrace-marker'
+const MARKER_HEADER = 'millrace-marker'
 
 /** A record batch of one record: no key, the marker as JSON, the headers of all records and one that says what it is. */
 export function markerBatch(marker: Marker, partition: number, { headers, timestamp }: KafkaSettings): MessageBatch {

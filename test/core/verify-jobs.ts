@@ -1,0 +1,48 @@
+/** Jobs to verify: numbers that are delivered to one destination, three files of them, 2,004 rows. */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { onTestFinished } from 'vitest'
+import { createEngine, type Engine } from '../../src/core/engine.ts'
+import type { Job } from '../../src/core/job.ts'
+import type { SinkRegistration } from '../../src/core/options.ts'
+import { memoryStore } from '../../src/stores/memory.ts'
+import type { Store } from '../../src/stores/store.ts'
+import { type ArrowSourceOptions, arrowSource } from './arrow-source.ts'
+
+export const ROWS = 2_004
+
+export interface DeliveredNumbers {
+  readonly engine: Engine
+  readonly store: Store
+  readonly job: Job
+  verify(): ReturnType<Engine['verify']>
+}
+
+/** Delivers them, with checksums unless the registration says otherwise. */
+export async function deliverNumbers(
+  registration: SinkRegistration,
+  source: Partial<ArrowSourceOptions> = {},
+): Promise<DeliveredNumbers> {
+  const dir = await mkdtemp(join(tmpdir(), 'millrace-verify-'))
+  const store = memoryStore()
+  const engine = createEngine({
+    source: arrowSource({ dir, files: [3, 2_000, 1], ...source }),
+    store,
+    lanes: 1,
+    sinks: [{ checksums: true, ...registration }],
+  })
+  onTestFinished(async () => {
+    await engine.close()
+    await rm(dir, { recursive: true, force: true })
+  })
+  const { type, name } = registration.sink
+  const { job_id } = await engine.create({
+    table: 'numbers',
+    backfill_window: { start: 0, end: 1_000_000 },
+    destinations: [{ type, name }],
+  })
+  let job: Job | undefined
+  for await (const state of engine.watch(job_id)) job = state
+  return { engine, store, job: job!, verify: () => engine.verify(job_id, { type, name }) }
+}
