@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { mkdir, readdir, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, rename, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -143,6 +143,19 @@ describe('the database', () => {
       code: 'invalid_config',
       message: `there is no database file ${join(stagingDir, 'none')}`,
     })
+  })
+
+  it.each(['memory.duckdb', 'Temp.duckdb', 'system'])('may be called as one that DuckDB has itself: %s', async name => {
+    const stagingDir = await scratch()
+    const database = join(stagingDir, name)
+    const instance = await DuckDBInstance.create(join(stagingDir, 'other'))
+    const connection = await instance.connect()
+    await connection.run('CREATE TABLE t AS SELECT 1 AS key')
+    connection.closeSync()
+    instance.closeSync()
+    await rename(join(stagingDir, 'other'), database)
+    const source = duckdbSource({ database, stagingDir, tables: { t: { partitionKeys: ['key'] } } })
+    await expect(source.describe('t', never())).resolves.toMatchObject({ columns: [{ name: 'key' }] })
   })
 
   it('has to be one of DuckDB', async () => {

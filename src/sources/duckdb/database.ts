@@ -1,5 +1,6 @@
 /** The database behind the source: open while it is needed, with connections that behave the same whoever opened it. */
 import { existsSync } from 'node:fs'
+import { parse } from 'node:path'
 import type { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import { loadDriver } from '../../core/driver.ts'
 import { ConfigError } from '../../core/errors.ts'
@@ -71,18 +72,27 @@ async function openFile({ path, memoryLimit, threads, spillInto }: FileOptions):
       temp_directory: spill.path,
       ...(threads === undefined ? {} : { threads: String(threads) }),
     })
-    return { instance, name: await attach(instance, path), spill }
+    try {
+      return { instance, name: await attach(instance, path), spill }
+    } catch (error) {
+      instance.closeSync()
+      throw error
+    }
   } catch (error) {
     spill.free()
     throw databaseError(`cannot open ${path}`, error)
   }
 }
 
-/** Gives the name that the database got, which is that of the file. */
+/** Of databases that every instance has. */
+const TAKEN_NAMES: readonly string[] = ['memory', 'system', 'temp']
+
+/** Gives the name that the database got, which is that of the file, where that is not taken: its views may name it. */
 async function attach(instance: DuckDBInstance, path: string): Promise<string> {
   const connection = await instance.connect()
+  const isTaken = TAKEN_NAMES.includes(parse(path).name.toLowerCase())
   try {
-    await connection.run(`ATTACH ${quoteLiteral(path)} (READ_ONLY)`)
+    await connection.run(`ATTACH ${quoteLiteral(path)} ${isTaken ? 'AS warehouse ' : ''}(READ_ONLY)`)
     const names = await connection.runAndReadAll(
       "SELECT database_name FROM duckdb_databases() WHERE NOT internal AND database_name <> 'memory'",
     )

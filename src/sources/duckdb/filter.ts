@@ -11,7 +11,8 @@ const MOST_INLINE_VALUES = 1_000
 
 /**
  * SQL that is true for the rows that the filter lets pass. A text that is not a VARCHAR in the table (an ENUM, a UUID) is
- * compared as the text that is delivered, so that a value which is none of the ENUM matches nothing and is no error.
+ * compared as the text that is delivered, so that a value which is none of the ENUM matches nothing and is no error. That of a
+ * UUID has small letters, however a request writes it.
  */
 export async function filterCondition(
   connection: DuckDBConnection,
@@ -20,11 +21,17 @@ export async function filterCondition(
   signal: AbortSignal,
 ): Promise<string> {
   const compared = column.type.kind !== 'string' ? column.reference : `CAST(${column.staged} AS VARCHAR)`
+  const values = (): AsyncIterable<readonly string[]> =>
+    column.native === 'UUID' ? inSmallLetters(filter.values()) : filter.values()
   const list =
     filter.list.count <= MOST_INLINE_VALUES
-      ? await literals(filter)
-      : await temporaryTable(connection, filter.values(), filter.type, signal)
+      ? await literals({ values, type: filter.type })
+      : await temporaryTable(connection, values(), filter.type, signal)
   return list === '' ? 'false' : `${compared} IN (${list})`
+}
+
+async function* inSmallLetters(values: AsyncIterable<readonly string[]>): AsyncGenerator<readonly string[]> {
+  for await (const piece of values) yield piece.map(value => value.toLowerCase())
 }
 
 async function literals({ values, type }: Pick<StageFilter, 'values' | 'type'>): Promise<string> {

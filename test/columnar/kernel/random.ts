@@ -16,7 +16,7 @@ export function randomBits(next: () => number, bits: number): bigint {
 }
 
 /** Random words of 32 bits, the same for the same seed: far cheaper than fast-check's own values, for tests that want very many. */
-function randomWords(seed: number): () => number {
+export function randomWords(seed: number): () => number {
   let state = seed
   // T. Ettinger's mulberry32
   return () => {

@@ -1,7 +1,10 @@
 /** Topics of the test broker, made, looked at and read back with kafkajs: a client that shares no code with the sink's. */
 import { randomUUID } from 'node:crypto'
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib'
-import { type Admin, CompressionCodecs, CompressionTypes, Kafka, type KafkaMessage, logLevel } from 'kafkajs'
+import kafkajs, { type Admin, type Kafka as Client, type KafkaMessage } from 'kafkajs'
+
+// Node itself, without a bundler, does not see all of its names
+const { CompressionCodecs, CompressionTypes, Kafka, logLevel } = kafkajs
 
 // kafkajs reads gzip by itself and takes a codec for the rest; Node has only this one
 CompressionCodecs[CompressionTypes.ZSTD] = () => ({
@@ -106,7 +109,7 @@ export function topicsOf(brokers: readonly string[]): Topics {
 }
 
 /** `ends`: of each partition that holds anything. */
-async function consume(kafka: Kafka, topic: string, ends: ReadonlyMap<number, number>): Promise<ReadRecord[]> {
+async function consume(kafka: Client, topic: string, ends: ReadonlyMap<number, number>): Promise<ReadRecord[]> {
   // ending it waits for what is being fetched
   const consumer = kafka.consumer({ groupId: randomUUID(), maxWaitTimeInMs: 200 })
   const done = Promise.withResolvers<void>()

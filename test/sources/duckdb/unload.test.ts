@@ -161,15 +161,16 @@ describe('filters', () => {
     ['e', 'VARCHAR', 'string', 'it\'s \\ \0 "7"', index => `none ${index}`],
     ['f', "ENUM('seven', 'eight')", 'string', 'seven', index => `none ${index}`],
     ['g', 'UUID', 'string', '00000000-0000-0000-0000-000000000007', index => `none ${index}`],
+    ['m', 'UUID', 'string', 'ABCDEFAB-0000-0000-0000-00000000000C', index => `none ${index}`],
     ['h', 'BLOB', 'binary', 'AP8n', index => Buffer.from(`none ${index}`).toString('base64')],
     ['i', 'DATE', 'date', '2026-03-07', index => `+00${1_000 + index}-01-01`.replace('+00', index % 2 ? '+27' : '')],
     ['j', 'TIME', 'time', '00:00:07.000001', index => `01:00:00.${String(index).padStart(6, '0')}`],
     ['k', 'TIMESTAMP', 'timestamp', '2026-03-07T00:00:00.000001Z', index => `+${300_000 + index}-01-01T00:00:00Z`],
     ['l', 'TIMESTAMPTZ', 'timestamp', '2026-03-07T00:00:00Z', index => `${1_000 + index}-01-01T00:00:00Z`],
   ]
-  const seven = `true, 7, 7.5, 0.1, 'it''s \\ ' || chr(0) || ' "7"', 'seven', '00000000-0000-0000-0000-000000000007', '\\x00\\xFF\\x27',
+  const seven = `true, 7, 7.5, 0.1, 'it''s \\ ' || chr(0) || ' "7"', 'seven', '00000000-0000-0000-0000-000000000007', 'abcdefab-0000-0000-0000-00000000000c', '\\x00\\xFF\\x27',
     '2026-03-07', '00:00:07.000001', '2026-03-07 00:00:00.000001', '2026-03-07 02:00:00+02'`
-  const eight = `false, 8, 8.5, 0.2, 'eight', 'eight', '00000000-0000-0000-0000-000000000008', '\\x00',
+  const eight = `false, 8, 8.5, 0.2, 'eight', 'eight', '00000000-0000-0000-0000-000000000008', 'abcdefab-0000-0000-0000-00000000000d', '\\x00',
     '2026-03-08', '00:00:08', '2026-03-08', '2026-03-07 00:00:00+02'`
 
   beforeAll(async () => {
