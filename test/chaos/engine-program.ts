@@ -8,6 +8,7 @@ import type { Diagnostics } from '../../src/core/diagnostics.ts'
 import { createEngine, type Engine } from '../../src/core/engine.ts'
 import { isMillraceError } from '../../src/core/errors.ts'
 import type { Job } from '../../src/core/job.ts'
+import { destinationUid } from '../../src/core/resolve.ts'
 import { fileSink } from '../../src/sinks/file.ts'
 import { kafkaSink } from '../../src/sinks/kafka.ts'
 import { duckdbSource } from '../../src/sources/duckdb.ts'
@@ -17,15 +18,17 @@ import type { Command, EngineSettings, Said } from './engine-settings.ts'
 import { TABLE } from './table.ts'
 
 const settings = JSON.parse(process.argv[2]!) as EngineSettings
-let delivering = false
+const TOPIC = destinationUid('kafka', 'topic')
+const told = new Set<string>()
 
 subscribe('millrace:warning', message => {
   const { message: what, error } = message as Diagnostics['warning']
   say({ event: 'warning', message: `${what}: ${error}` })
 })
-subscribe('millrace:unit', () => {
-  if (!delivering) say({ event: 'delivering' })
-  delivering = true
+subscribe('millrace:unit', message => {
+  const [, uid] = (message as Diagnostics['unit']).unit.split('/')
+  once('delivering')
+  if (uid === TOPIC) once('sending')
 })
 
 const engine = createEngine({
@@ -130,6 +133,11 @@ function fail(error: unknown): void {
   const code = isMillraceError(error) ? error.code : 'none'
   say({ event: 'error', code, message: error instanceof Error ? error.message : String(error) })
   process.exit(1)
+}
+
+function once(event: 'delivering' | 'sending'): void {
+  if (!told.has(event)) say({ event })
+  told.add(event)
 }
 
 function say(said: Said): void {

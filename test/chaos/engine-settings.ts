@@ -30,6 +30,8 @@ export type Said =
   | { readonly event: 'claimed'; readonly epoch: number }
   /** The first unit of its job, in this process. */
   | { readonly event: 'delivering' }
+  /** The same for the topic, which takes longer to open. */
+  | { readonly event: 'sending' }
   | {
       readonly event: 'final'
       readonly status: 'completed' | 'failed' | 'cancelled'

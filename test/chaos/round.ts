@@ -95,7 +95,7 @@ export class Round {
 
   /** Some time in what the engine does: while it starts, waits for the lease of the one before, stages, delivers, stores a checkpoint, ends. */
   async instant(engine: EngineProcess): Promise<void> {
-    const from = this.random.pick(['ready', 'claimed', 'delivering', 'delivering'] as const)
+    const from = this.random.pick(['ready', 'claimed', 'delivering', 'sending', 'sending'] as const)
     do await this.within(Promise.race([engine.hear(from), engine.halted()]), `the engine to be ${from}`)
     while (engine.outcome && !this.hasEnded())
     await this.pause(engine, LIFE_MS)
