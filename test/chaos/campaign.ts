@@ -132,11 +132,17 @@ async function suffer(round: Round, strikes: readonly Fault[]): Promise<void> {
 
 /** Kills, and among them the fault whose turn it is, and maybe others. */
 function drawn(faults: readonly Fault[], seed: number, random: Random): readonly Fault[] {
-  const strikes = Array.from({ length: random.between(3, 9) }, () =>
+  const strikes = Array.from({ length: random.between(4, 11) }, () =>
     faults.length > 0 && random.chance(0.1) ? random.pick(faults) : kill,
   )
   if (faults.length > 0) strikes.splice(random.between(0, 4), 0, faults[seed % faults.length]!)
   return strikes
+}
+
+/** In a process of its own. */
+export async function askChecker(what: Case): Promise<readonly Finding[]> {
+  const { stdout } = await run(process.execPath, [CHECKER, JSON.stringify(what)])
+  return JSON.parse(stdout) as readonly Finding[]
 }
 
 async function judge(
@@ -146,11 +152,7 @@ async function judge(
 ): Promise<readonly string[]> {
   const { database, window } = round.settings
   const { destinations } = round
-  const { stdout } = await run(process.execPath, [
-    CHECKER,
-    JSON.stringify({ database, window, destinations } satisfies Case),
-  ])
-  const findings = JSON.parse(stdout) as readonly Finding[]
+  const findings = await askChecker({ database, window, destinations })
   const completed = status === 'completed'
   return findings.flatMap((finding, index) => {
     const { name, type, window: most } = destinations[index]!

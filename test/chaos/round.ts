@@ -216,7 +216,7 @@ function drawSettings(world: World, random: Random, { dir, topic, keepsFiles }: 
     keepCompletedMs: keepsFiles ? 3_600_000 : 0,
     // spans end with their row group, so that there are many
     rowGroupRows: 2_048,
-    stagedFileBytes: random.pick([100_000, 300_000, 1_000_000]),
+    stagedFileBytes: random.pick([200_000, 1_000_000, 4_000_000]),
     maxUnsettledRows: 8_192 * unitsInFlight * random.between(1, 3),
     unitsInFlight,
     checkpointMs: random.pick([10, 50, 200]),

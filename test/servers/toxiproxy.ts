@@ -24,7 +24,7 @@ export interface Toxic {
   readonly attributes: Readonly<Record<string, number>>
 }
 
-/** The path of the server's program, built if this is the first time; undefined where there is no Go. */
+/** The path of the server's program, built if this is the first time; undefined where there is no Go, or no way to its module proxy. */
 export async function toxiproxyProgram(): Promise<string | undefined> {
   const program = join(BIN, 'server')
   const there = await access(program).then(
@@ -33,10 +33,11 @@ export async function toxiproxyProgram(): Promise<string | undefined> {
   )
   if (there) return program
   if (!(await hasCommand('go', 'version'))) return undefined
-  await run('go', ['install', `github.com/Shopify/toxiproxy/v2/cmd/server@v${VERSION}`], {
-    env: { ...process.env, GOBIN: BIN },
-  })
-  return program
+  const module = `github.com/Shopify/toxiproxy/v2/cmd/server@v${VERSION}`
+  return run('go', ['install', module], { env: { ...process.env, GOBIN: BIN } }).then(
+    () => program,
+    () => undefined,
+  )
 }
 
 /** One proxy, from the port `via` to the port `behind`. */

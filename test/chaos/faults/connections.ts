@@ -5,7 +5,8 @@ import { type Fault, PAUSE_MS } from './fault.ts'
 /** The way to the broker is spoilt for a while: cut, slow, narrow, chopped up, or silent in one direction. */
 export const connections: Fault = {
   kind: 'connections spoilt',
-  missing: async ({ proxy }) => (proxy === undefined ? 'Go, to build Toxiproxy' : undefined),
+  missing: async ({ proxy }) =>
+    proxy === undefined ? 'Toxiproxy, for which there must be Go and a way to its module proxy' : undefined,
   async strike(round) {
     const proxy = round.world.proxy!
     const engine = round.running()
