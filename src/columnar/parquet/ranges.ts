@@ -1,6 +1,6 @@
 /** Several ranges of a file: those that lie close to each other are read at once, and into memory that was used before. */
 import type { FileBytes } from '../file-bytes.ts'
-import { newSharedBuffer } from '../memory.ts'
+import { newBuffer } from '../memory.ts'
 
 /** Bytes [start, end). */
 export interface Range {
@@ -67,5 +67,5 @@ function takeMemory(bytes: number): Uint8Array<ArrayBuffer> | undefined {
   // too short to be of use again
   kept.pop()
   // half as much again, since the next one may be a little larger
-  return new Uint8Array(newSharedBuffer(Math.min(MOST_KEPT_BYTES, Math.ceil(bytes * 1.5))))
+  return new Uint8Array(newBuffer(Math.min(MOST_KEPT_BYTES, Math.ceil(bytes * 1.5))))
 }
