@@ -1,13 +1,7 @@
 /** The public surface of millrace. Sources, sinks and stores are imported from their own paths. */
 export { defineConfig, type MillraceConfig } from './cli/config.ts'
-export {
-  createEngine,
-  type DestinationName,
-  type Engine,
-  type JobQuery,
-  type Redelivery,
-  type Scope,
-} from './core/engine.ts'
+export type { DestinationName, StoredDeadLetter } from './core/dead-letters.ts'
+export { createEngine, type Engine, type JobQuery, type Redelivery, type Scope } from './core/engine.ts'
 export {
   CancelledError,
   ConfigError,
@@ -35,6 +29,7 @@ export {
 export type { Json } from './core/json.ts'
 export type { DeliveryOptions, EngineOptions, SinkRegistration } from './core/options.ts'
 export type { ChunkReceipt, DestinationReceipt, Receipt } from './core/receipt.ts'
+export type { RedriveResult } from './core/redrive.ts'
 export { type BackfillRequest, backfillRequestSchema } from './core/request.ts'
 export { batchReadable, sinkWritable, streamContext, streamUnit } from './core/streams.ts'
 export type { DeadLetter, Order, Unit, UnitLimits, UnitReport } from './core/unit.ts'

@@ -1,28 +1,32 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { Command } from 'commander'
-import { ERRORS, MillraceError } from '../core/errors.ts'
+import { ERRORS } from '../core/errors.ts'
 import { isFinal, type JobStatus } from '../core/job.ts'
-import type { Store } from '../stores/store.ts'
+import type { EngineOptions } from '../core/options.ts'
+import type { JobRecord, Store } from '../stores/store.ts'
+import { findConfig } from './config-file.ts'
 import { configOption, requireJob, type StoreFlags, storeOption, withStore } from './store-access.ts'
+import { wishOf } from './wish.ts'
 
 const POLL_MS = 250
+/** The engine's default. Heartbeats come every half second at most, so a configured lease that is longer makes no difference. */
+const LEASE_MS = 30_000
 
 export function cancelCommand(done: (exitCode: number) => void): Command {
   return new Command('cancel')
-    .description(
-      'Ask for a job to stop, whichever process runs it. It ends once what is in flight has settled; if no process runs ' +
-        'it, when an engine next takes it up.',
-    )
+    .description('Ask for a job to stop, whichever process runs it. It ends once what is in flight has settled.')
     .argument('<job-id>')
-    .option('--wait', 'until the job has ended')
+    .option('--wait', 'until the job has ended; if no process runs it, this one ends it')
     .addOption(storeOption())
     .addOption(configOption())
     .action(async (jobId: string, flags: StoreFlags & { readonly wait?: boolean }) =>
       withStore(flags, async store => {
-        await askToCancel(store, jobId)
+        await wishOf(store, jobId, { cancel: true })
         process.stdout.write(`asked job ${jobId} to stop\n`)
         if (!flags.wait) return done(0)
-        const status = await waitForEnd(store, jobId)
+        const config = await findConfig(flags.config)
+        const say = (text: string) => void process.stderr.write(`${text}\n`)
+        const status = await waitForEnd(store, jobId, { ...config, say })
         process.stdout.write(`${status}\n`)
         // it may have come to its end before it noticed
         done(status === 'cancelled' ? 0 : ERRORS.conflict.exit)
@@ -30,16 +34,39 @@ export function cancelCommand(done: (exitCode: number) => void): Command {
     )
 }
 
-async function askToCancel(store: Store, jobId: string): Promise<void> {
-  await requireJob(store, jobId)
-  const after = await store.wish(jobId, { cancel: true }, ['staging', 'transporting'])
-  if (after && isFinal(after.status)) throw new MillraceError('conflict', `job ${jobId} is already ${after.status}`)
+interface Waiting extends Partial<Pick<EngineOptions, 'source' | 'leaseMs'>> {
+  say(text: string): void
 }
 
-async function waitForEnd(store: Store, jobId: string): Promise<JobStatus> {
+/** Takes over a job whose owner has been silent for a lease, as an engine would, and ends it. Exported for tests. */
+export async function waitForEnd(store: Store, jobId: string, waiting: Waiting): Promise<JobStatus> {
+  let seen = { mark: '', since: 0 }
   for (;;) {
-    const { status } = await requireJob(store, jobId)
-    if (isFinal(status)) return status
-    await delay(POLL_MS)
+    const job = await requireJob(store, jobId)
+    if (isFinal(job.status)) return job.status
+    const mark = `${job.epoch}/${job.beat}`
+    if (mark !== seen.mark) seen = { mark, since: performance.now() }
+    const silent = performance.now() - seen.since >= (waiting.leaseMs ?? LEASE_MS)
+    if (job.beat === 0 || silent) await endAbandoned(store, job, waiting)
+    else await delay(POLL_MS)
   }
+}
+
+/** Leaves it alone if somebody else was faster. */
+async function endAbandoned(store: Store, job: JobRecord, { source, say }: Waiting): Promise<void> {
+  const { jobId, status, staging, request } = job
+  const lease = await store.claim(job)
+  if (!lease) return
+  const timeCompleted = new Date().toISOString()
+  await store.transition(lease, status, 'cancelled', {
+    timeCompleted,
+    ...(staging ? { staged: { state: 'discarding' } } : {}),
+  })
+  await store.release(lease)
+  say(`no process runs job ${jobId}: ended it here`)
+  if (!staging) return
+  const { discardStaged } = await import('../core/staging.ts')
+  const isSource = source !== undefined && (await source.tables()).includes(request.table)
+  if (isSource && (await discardStaged(source, staging))) await store.discarded(jobId)
+  else say('its staged files are removed when an engine with its source next starts on this store')
 }

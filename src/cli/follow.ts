@@ -10,14 +10,14 @@ export interface Signals {
   exit(code: number): void
 }
 
-const processSignals: Signals = {
+export const processSignals: Signals = {
   on: (event, listener) => process.on(event, listener),
   off: (event, listener) => process.off(event, listener),
   exit: code => process.exit(code),
 }
 
-const INTERRUPTED = 130
-const TERMINATED = 143
+export const INTERRUPTED = 130
+export const TERMINATED = 143
 
 /**
  * Starts a job and follows it to its end; answers the exit code. The first Ctrl-C cancels the job and waits for it, the
@@ -33,19 +33,20 @@ export async function followJob(
   let interrupted = false
   const leaving = new AbortController()
 
-  const cancel = (id: string) =>
-    void engine.cancel(id).catch((error: unknown) => {
+  const cancel = ({ job_id, organization_id }: Job) =>
+    void engine.cancel(job_id, { organization_id }).catch((error: unknown) => {
       // a conflict: it has ended in the meantime
       if (!isMillraceError(error) || error.code !== 'conflict') reporter.note(`cannot cancel: ${String(error)}`)
     })
   const onInterrupt = () => {
     if (interrupted) {
+      if (job) reporter.note(leftBehind(job))
       reporter.end(undefined)
       return signals.exit(INTERRUPTED)
     }
     interrupted = true
     reporter.note('cancelling: waiting for what is in flight; press Ctrl-C again to leave at once')
-    if (job) cancel(job.job_id)
+    if (job) cancel(job)
   }
   const onTerminate = () => leaving.abort()
 
@@ -54,8 +55,8 @@ export async function followJob(
   try {
     job = await start()
     reporter.note(`job ${job.job_id}`)
-    if (interrupted) cancel(job.job_id)
-    for await (const state of watch(engine, job.job_id, leaving.signal)) {
+    if (interrupted) cancel(job)
+    for await (const state of watch(engine, job, leaving.signal)) {
       job = state
       reporter.update(job)
     }
@@ -67,18 +68,27 @@ export async function followJob(
   }
   if (isFinal(job.status)) return exitCodeOf(job)
   reporter.note(
-    `left job ${job.job_id} as it is (${job.status}): the same command with --resume ${job.job_id} goes on with it`,
+    `left job ${job.job_id} as it is (${job.status}): "millrace run --resume ${job.job_id}" goes on with it, given the same source and destinations`,
   )
   return TERMINATED
 }
 
 /** Ends, whether or not the engine's own watching throws, once `signal` has aborted. */
-async function* watch(engine: Engine, jobId: string, signal: AbortSignal): AsyncGenerator<Job> {
+async function* watch(engine: Engine, { job_id, organization_id }: Job, signal: AbortSignal): AsyncGenerator<Job> {
   try {
-    yield* engine.watch(jobId, { signal })
+    yield* engine.watch(job_id, { organization_id, signal })
   } catch (error) {
     if (!signal.aborted) throw error
   }
+}
+
+/** The process goes before the job has ended: what that leaves, and how to be rid of it. */
+function leftBehind({ job_id }: Job): string {
+  return [
+    `left job ${job_id} before it had ended, with its staged files:`,
+    `  "millrace cancel ${job_id} --wait" ends it and removes them`,
+    `  a file destination may be left with hidden ".${job_id}-*.tmp" files in its directory: delete them after that`,
+  ].join('\n')
 }
 
 export function exitCodeOf(job: Job): number {

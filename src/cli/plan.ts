@@ -1,10 +1,11 @@
+import type { DestinationName } from '../core/dead-letters.ts'
 import type { Engine } from '../core/engine.ts'
 import { ConfigError, isMillraceError, MillraceError, type Problem, RequestError } from '../core/errors.ts'
 import { isFinal, type Job } from '../core/job.ts'
 import type { EngineOptions } from '../core/options.ts'
 import type { BackfillRequest } from '../core/request.ts'
 import { asObject, draftRequest, type RequestDraft, type RequestFlags, toFlags } from './request-flags.ts'
-import { type DestinationName, readSetup, type SetupFlags, sinksOf } from './setup.ts'
+import { readSetup, type SetupFlags, sinksOf } from './setup.ts'
 import { filterFromFile } from './values-file.ts'
 
 export interface RunFlags extends RequestFlags, SetupFlags {

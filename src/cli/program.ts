@@ -2,10 +2,14 @@ import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { asMillraceError, ERRORS } from '../core/errors.ts'
 import { cancelCommand } from './cancel.ts'
+import { deadLettersCommand } from './dead-letters.ts'
 import { demoCommand } from './demo.ts'
 import { redact } from './endpoint.ts'
 import { listCommand } from './list.ts'
+import { pauseCommand, resumeCommand } from './pause.ts'
 import { receiptCommand } from './receipt.ts'
+import { redeliverCommand } from './redeliver.ts'
+import { retryCommand } from './retry.ts'
 import { runCommand } from './run.ts'
 import { showCommand } from './show.ts'
 import { verifyCommand } from './verify.ts'
@@ -62,17 +66,19 @@ function createProgram(done: (exitCode: number) => void): Command {
     .configureOutput({ writeErr: text => process.stderr.write(redact(text)) })
     .showHelpAfterError('(see --help)')
     .addHelpText('after', HELP)
-  for (const create of [
-    demoCommand,
-    runCommand,
-    listCommand,
-    showCommand,
-    cancelCommand,
-    receiptCommand,
-    verifyCommand,
-  ])
-    program.addCommand(create(done).copyInheritedSettings(program))
+  for (const create of COMMANDS) program.addCommand(withSettingsOf(program, create(done)))
   return program
+}
+
+const COMMANDS = [
+  ...[demoCommand, runCommand, listCommand, showCommand, cancelCommand, pauseCommand, resumeCommand],
+  ...[retryCommand, redeliverCommand, deadLettersCommand, receiptCommand, verifyCommand],
+]
+
+/** Commander hands settings down only when a command is made by its parent. */
+function withSettingsOf(parent: Command, command: Command): Command {
+  for (const sub of command.commands) withSettingsOf(parent, sub)
+  return command.copyInheritedSettings(parent)
 }
 
 /** Prints an error, never a stack trace, and answers its exit code. */

@@ -66,6 +66,7 @@ async function run(file: string | undefined, flags: RunFlags): Promise<number> {
   }
 }
 
-function collect(value: string, earlier: readonly string[] = []): readonly string[] {
+/** An option that may be repeated. */
+export function collect(value: string, earlier: readonly string[] = []): readonly string[] {
   return [...earlier, value]
 }

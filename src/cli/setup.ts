@@ -1,5 +1,6 @@
 /** Source and destinations of `millrace run`: from a configuration file, or from URLs. */
 
+import type { DestinationName } from '../core/dead-letters.ts'
 import { isMillraceError, type Problem } from '../core/errors.ts'
 import type { EngineOptions } from '../core/options.ts'
 import type { Sink } from '../sinks/sink.ts'
@@ -16,11 +17,6 @@ export interface SetupFlags {
 export interface TableChoice {
   readonly table: string | undefined
   readonly partitionKey: string | undefined
-}
-
-export interface DestinationName {
-  readonly type: string
-  readonly name: string
 }
 
 export interface Setup {
@@ -44,9 +40,10 @@ async function configuredSetup({ to = [], config: path }: SetupFlags, problems: 
     problems.push({ path: '--from', message: 'is required where there is no millrace.config.ts and no --config' })
   const config = found === 'broken' ? undefined : found
   const destinations = to.flatMap(text => {
-    const [, type = '', name = ''] = /^([^:]+):(.+)$/s.exec(text) ?? []
+    const named = readDestination(text)
     const known = config && sinksOf(config.sinks)
-    if (known === undefined || known.some(sink => sink.type === type && sink.name === name)) return [{ type, name }]
+    if (known === undefined) return []
+    if (named && known.some(sink => sink.type === named.type && sink.name === named.name)) return [named]
     const names = known.map(sink => `${sink.type}:${sink.name}`).join(', ')
     problems.push({ path: '--to', message: `must name a sink of the configuration, which has ${names}` })
     return []
@@ -77,6 +74,12 @@ function urlSetup({ to = [], config }: SetupFlags, from: string, choice: TableCh
       }
     },
   }
+}
+
+/** `TYPE:NAME`, or `TYPE/NAME` as messages of the engine have it. */
+export function readDestination(text: string): DestinationName | undefined {
+  const [, type, name] = /^([^:/]+)[:/](.+)$/s.exec(text) ?? []
+  return type === undefined || name === undefined ? undefined : { type, name }
 }
 
 export function sinksOf(entries: EngineOptions['sinks']): readonly Sink[] {

@@ -55,7 +55,7 @@ export class JavaScriptEncoder implements SpanEncoder {
   close(): void {}
 }
 
-function openBatcher(plan: EncoderPlan, allocate: Allocate, clock: () => number): RowBatcher {
+export function openBatcher(plan: EncoderPlan, allocate: Allocate, clock: () => number): RowBatcher {
   const { encoding } = plan
   return encoding.kind === 'kafka-batch'
     ? new PartitionBatcher({ ...plan, encoding }, allocate, clock)

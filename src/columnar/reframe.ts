@@ -3,6 +3,7 @@ import { compressBatch, decompressRecords, loadCompression } from './compress.ts
 import { framePayloads, payloadAt } from './framing.ts'
 import type { Encoding, FilledBatch, KafkaEncoding } from './read-plan.ts'
 import { type KafkaRecord, RecordBatchWriter, readRecords } from './record-batch.ts'
+import { memberText } from './row-members.ts'
 
 /** A row as it was before it was framed. */
 export interface OpenedRow {
@@ -19,6 +20,8 @@ export interface FramedRows {
   readonly rows: number
   readonly bytes: Uint8Array<ArrayBuffer>
   readonly ends: Uint32Array<ArrayBuffer>
+  /** The column whose value is the key of a row, where the framing has none. */
+  readonly key?: string
 }
 
 /** How a batch lies in memory: one of refused rows is not framed as the encoding says. */
@@ -26,18 +29,20 @@ export function framedRows(
   { rows, bytes, ends, refusal }: Pick<FilledBatch, 'rows' | 'bytes' | 'ends' | 'refusal'>,
   encoding: Encoding,
 ): FramedRows {
-  return { encoding: refusal === undefined ? encoding : { kind: 'rows' }, rows, bytes, ends }
+  if (refusal === undefined) return { encoding, rows, bytes, ends }
+  const key = encoding.kind === 'kafka-batch' ? encoding.key : undefined
+  return { encoding: { kind: 'rows' }, rows, bytes, ends, ...(key === undefined ? {} : { key }) }
 }
 
 /** The rows at these positions of the batch; copies. */
 export async function openRows(framed: FramedRows, positions: readonly number[]): Promise<OpenedRow[]> {
-  const { encoding } = framed
+  const { encoding, key: column } = framed
   if (encoding.kind !== 'kafka-batch')
-    return positions.map(position => ({
-      key: null,
-      payload: new Uint8Array(payloadAt(framed, position, encoding)),
-      id: null,
-    }))
+    return positions.map(position => {
+      const payload = new Uint8Array(payloadAt(framed, position, encoding))
+      const key = column === undefined ? null : memberText(Buffer.from(payload).toString(), column)
+      return { key, payload, id: null }
+    })
   const records = readRecords(framed.bytes, await decompressRecords(framed.bytes), encoding)
   return positions.map(position => {
     const { key, value, id } = records[position]!

@@ -4,7 +4,7 @@ import type { DestinationRecord, Manifest, Pace, Wishes } from '../stores/store.
 import type { Share } from './budget.ts'
 import { Circuit } from './circuit.ts'
 import { publish } from './diagnostics.ts'
-import { asMillraceError, MillraceError } from './errors.ts'
+import { asMillraceError, ERRORS, type ErrorCode, MillraceError } from './errors.ts'
 import { markersOf } from './markers.ts'
 import { narrowAll } from './narrowing.ts'
 import { failureOf, nameOf, openPatiently } from './opening.ts'
@@ -39,8 +39,7 @@ export async function deliverTo(
   const { lease, surroundings } = job
   const { store, onChanged } = surroundings
   if (destination.state === 'completed') return 'done'
-  if (destination.state === 'failed')
-    return new MillraceError('delivery_failed', `${nameOf(destination)}: ${destination.error?.message}`)
+  if (destination.state === 'failed') return failedBefore(destination)
   try {
     await store.setDestination(lease, destination.uid, { state: 'delivering' })
     if ((await runUnits(destination, manifest, job, control)) === 'stopped') return 'stopped'
@@ -56,6 +55,12 @@ export async function deliverTo(
   } finally {
     onChanged(lease.jobId)
   }
+}
+
+/** Under an earlier owner of the job, or before a redelivery to another destination. */
+function failedBefore({ error, ...destination }: DestinationRecord): MillraceError {
+  const code = error && error.code in ERRORS ? (error.code as ErrorCode) : 'delivery_failed'
+  return failureOf(destination, new MillraceError(code, error?.message ?? 'it had failed'))
 }
 
 /**
@@ -178,9 +183,7 @@ function deliveryOf(
       ...(manifest.residual ? { predicate: manifest.residual } : {}),
       spanRows: manifest.spanRows,
       order: delivery.order,
-      ...(delivery.uniqueKey.length > 0
-        ? { uniqueKey: { table: record.request.table, columns: delivery.uniqueKey } }
-        : {}),
+      ...uniqueKeyOf(delivery, record.request.table),
       limits: limitsOf(delivery, settings.rowGroupBudgetBytes),
     }
   }
@@ -215,6 +218,11 @@ function deliveryOf(
       ...(retries === 'engine' ? { circuit } : {}),
     },
   }
+}
+
+/** What names the rows of a table for a destination, where that is not their place in the job. */
+export function uniqueKeyOf({ uniqueKey }: Destination['delivery'], table: string): Pick<Unit, 'uniqueKey'> {
+  return uniqueKey.length > 0 ? { uniqueKey: { table, columns: uniqueKey } } : {}
 }
 
 /** What a destination may have unsettled is shared out evenly among the units under way. */

@@ -3,6 +3,7 @@ import { sqliteStore } from '../stores/sqlite.ts'
 import type { Claimable, JobRecord, Pace, ValueSet, Wishes } from '../stores/store.ts'
 import { MemoryBudget } from './budget.ts'
 import { Changes } from './changes.ts'
+import { type DestinationName, type StoredDeadLetter, storedDeadLetters } from './dead-letters.ts'
 import { publish } from './diagnostics.ts'
 import { MillraceError, type Problem, RequestError } from './errors.ts'
 import { isFinal, type Job, type JobStatus } from './job.ts'
@@ -12,7 +13,9 @@ import { type EngineOptions, resolveOptions } from './options.ts'
 import { Owner } from './owner.ts'
 import { readPace } from './pace.ts'
 import { makeReceipt, type Receipt } from './receipt.ts'
-import { planRedelivery } from './redelivery.ts'
+import { planRedelivery, requireSinks } from './redelivery.ts'
+import type { RedriveResult } from './redrive.ts'
+import { Redrives } from './redrives.ts'
 import type { BackfillRequest } from './request.ts'
 import { registeredSinks, resolveRequest } from './resolve.ts'
 import { inProcessRunner } from './runner.ts'
@@ -35,7 +38,8 @@ export interface Engine {
   cancel(jobId: string, scope?: Scope): Promise<Job>
   /**
    * A failed job goes on from its checkpoints, with only what is left of the destinations that are not through; where staging failed,
-   * it is staged afresh. Rejects with code `conflict` if the job is not failed, or its staged files were removed (`keepStagedMs`).
+   * it is staged afresh. Rejects with code `conflict` if the job is not failed, or its staged files were removed (`keepStagedMs`),
+   * `invalid_request` if a destination that is left is not registered.
    */
   retry(jobId: string, scope?: Scope): Promise<Job>
   /**
@@ -56,6 +60,22 @@ export interface Engine {
    * not have or a limit that is no whole number above 0, `conflict` if the job is final.
    */
   setPace(jobId: string, destination: DestinationName, pace: Pace | null, scope?: Scope): Promise<Job>
+  /**
+   * The rows that destinations of the job refused for good, by destination, chunk and row, those of one destination or of all. Read from
+   * the store as they are asked for, never all in memory. Throws `invalid_request` for a destination that the job does not have.
+   */
+  deadLetters(jobId: string, destination?: DestinationName, scope?: Scope): AsyncIterable<StoredDeadLetter>
+  /**
+   * Sends the dead letters of one destination of a job that has ended once more, with the destination's retries. What it takes is
+   * removed and counts as delivered; what it refuses again stays, with the new cause and time. At least once: a crash, or another process
+   * that does the same at the same time, may send rows twice, in batches of the same names. Rejects with code `conflict` if the job has not ended, or this
+   * is under way; `invalid_request` for a destination that the job does not have or nobody registered.
+   */
+  redrive(
+    jobId: string,
+    destination: DestinationName,
+    options?: Scope & { readonly signal?: AbortSignal },
+  ): Promise<RedriveResult>
   /**
    * The job as it is now, then again whenever it has changed, ending after its final state. A slow consumer misses
    * states in between, never the last.
@@ -93,11 +113,6 @@ export interface JobQuery extends Scope {
   readonly before?: { readonly time_created: string; readonly job_id: string }
 }
 
-export interface DestinationName {
-  readonly type: string
-  readonly name: string
-}
-
 export interface Redelivery extends DestinationName {
   /** Chunk numbers from `from` on, up to but not including `to`. Default: all. */
   readonly chunks?: { readonly from: number; readonly to: number }
@@ -115,6 +130,7 @@ export function createEngine(options: EngineOptions): Engine {
   const onChanged = (jobId: string): void => changes.announce(jobId)
   const surroundings = { source, store, lanes, memory, runner, settings, onChanged }
   const owner = new Owner(surroundings, options.takeOver ?? true)
+  const redrives = new Redrives(surroundings)
   const sinks = registeredSinks(settings)
   let closed: Promise<void> | undefined
   const toJob = (found: JobRecord): Job => viewOf(found, settings.destinations)
@@ -150,7 +166,7 @@ export function createEngine(options: EngineOptions): Engine {
   }
 
   async function close(): Promise<void> {
-    await owner.close()
+    await Promise.all([owner.close(), redrives.close()])
     await lanes.close()
     changes.end()
     if (options.store === undefined) await store.close()
@@ -184,12 +200,15 @@ export function createEngine(options: EngineOptions): Engine {
     cancel: (jobId, scope) => wish(jobId, { cancel: true }, scope),
     async retry(jobId, scope) {
       const before = await record(jobId, scope)
+      redrives.requireNone(jobId)
       const left = before.destinationRecords.filter(({ state }) => state !== 'completed')
+      requireSinks(left, settings)
       const after = await store.reopen(jobId, ['failed'], { goOn: left.map(({ uid }) => uid) })
       return goOn(after)
     },
     async redeliver(jobId, redelivery, scope) {
       const before = await record(jobId, scope)
+      redrives.requireNone(jobId)
       return goOn(await store.reopen(jobId, ['completed', 'failed'], planRedelivery(before, redelivery, settings)))
     },
     async receipt(jobId, scope) {
@@ -211,6 +230,12 @@ export function createEngine(options: EngineOptions): Engine {
       const wished = pace && readPace(pace, 'pace', problems)
       if (!known || problems.length > 0) throw new RequestError(problems)
       return wish(jobId, { pace: { [known.uid]: wished } }, scope)
+    },
+    async *deadLetters(jobId, destination, scope) {
+      yield* storedDeadLetters(store, await record(jobId, scope), destination)
+    },
+    async redrive(jobId, destination, { signal, ...scope } = {}) {
+      return redrives.run(await record(jobId, scope), destination, signal)
     },
     async *watch(jobId, { signal, ...scope } = {}) {
       const over = new AbortController()

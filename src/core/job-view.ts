@@ -61,5 +61,6 @@ function toDestination(record: DestinationRecord, numChunks: number | undefined)
     bytes: record.bytes,
     chunks_left: numChunks === undefined ? null : numChunks - record.chunksDone,
     error_message: record.error?.message ?? null,
+    error_code: record.error?.code ?? null,
   }
 }

@@ -25,6 +25,7 @@ const destinationSchema = z.object({
     .nullable()
     .describe('Most that it is sent in a second.'),
   error_message: z.string().nullable(),
+  error_code: z.string().nullable(),
 })
 
 export const jobSchema = z.object({

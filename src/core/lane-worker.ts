@@ -2,10 +2,13 @@
 import { readlinkSync } from 'node:fs'
 import { setPriority } from 'node:os'
 import { parentPort } from 'node:worker_threads'
+import type { EncoderPlan } from '../columnar/encoder.ts'
+import { frameRows } from '../columnar/frame-rows.ts'
 import { isShared } from '../columnar/memory.ts'
 import type { FilledBatch, ReadPlan, TextColumn, UnitReader } from '../columnar/read-plan.ts'
 import { openUnitReader } from '../columnar/reader.ts'
 import { type FramedRows, openRows, reframe } from '../columnar/reframe.ts'
+import type { TextRow } from '../columnar/text-row.ts'
 import { heldSet, type SetHolder } from '../columnar/value-sets.ts'
 import { RecycledBuffers } from './buffer-pool.ts'
 import { encoderInUse } from './encoder-in-use.ts'
@@ -59,6 +62,10 @@ const host = new ThreadRpc(parentPort!, {
   },
   async openRows(framed: FramedRows, positions: readonly number[]) {
     return openRows(framed, positions)
+  },
+  async frameRows(plan: EncoderPlan, rows: readonly TextRow[]) {
+    const batches = await frameRows(plan, rows)
+    return new Moved(batches, batches.flatMap(buffersOf))
   },
 })
 

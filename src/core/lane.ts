@@ -1,6 +1,7 @@
 /** One lane, as the host has it: its worker thread, the readers in it, and what becomes of them when the thread ends. */
-import { type ResourceLimits, Worker } from 'node:worker_threads'
+import { type ResourceLimits, type Transferable, Worker } from 'node:worker_threads'
 import type { SharedSet } from '../columnar/byte-set.ts'
+import type { EncoderPlan } from '../columnar/encoder.ts'
 import { isShared } from '../columnar/memory.ts'
 import type {
   FileAccess,
@@ -12,6 +13,7 @@ import type {
   UnitReader,
 } from '../columnar/read-plan.ts'
 import type { FramedRows, OpenedRow } from '../columnar/reframe.ts'
+import type { TextRow } from '../columnar/text-row.ts'
 import { isTrap } from '../columnar/trap.ts'
 import type { ValueSets } from '../columnar/value-sets.ts'
 import { publish } from './diagnostics.ts'
@@ -138,11 +140,15 @@ export class Lane {
   }
 
   reframe(framed: FramedRows, groups: readonly (readonly number[])[]): Promise<FramedRows[]> {
-    return this.#work('reframe', framed, groups)
+    return this.#workOn('reframe', framed, groups)
   }
 
   openRows(framed: FramedRows, positions: readonly number[]): Promise<OpenedRow[]> {
-    return this.#work('openRows', framed, positions)
+    return this.#workOn('openRows', framed, positions)
+  }
+
+  frameRows(plan: EncoderPlan, rows: readonly TextRow[]): Promise<FilledBatch[]> {
+    return this.#work('frameRows', [plan, rows])
   }
 
   async end(error: unknown): Promise<void> {
@@ -159,12 +165,16 @@ export class Lane {
     if (!buffer.detached) this.#rpc.tell('give', [bytes], isShared(buffer) ? [] : [buffer])
   }
 
-  async #work<T>(method: string, framed: FramedRows, rows: readonly unknown[]): Promise<T> {
+  #workOn<T>(method: string, framed: FramedRows, rows: readonly unknown[]): Promise<T> {
     // the batch stays with the sink; cloned as it is, it would take along the whole of its buffer
     const copy = { ...framed, bytes: framed.bytes.slice(), ends: framed.ends.slice() }
+    return this.#work(method, [copy, rows], [copy.bytes.buffer, copy.ends.buffer])
+  }
+
+  async #work<T>(method: string, args: readonly unknown[], transfer: readonly Transferable[] = []): Promise<T> {
     this.#hold()
     try {
-      return await this.#rpc.call<T>(method, [copy, rows], [copy.bytes.buffer, copy.ends.buffer])
+      return await this.#rpc.call<T>(method, args, transfer)
     } catch (error) {
       if (isTrap(error)) this.#lose(error)
       throw error

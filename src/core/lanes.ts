@@ -2,8 +2,10 @@
  * Lanes: worker threads that read, decode, filter and encode, so that the host's event loop only moves finished buffers.
  * A damaged file can leave the decoder (WebAssembly) unusable for its whole thread; that ends only the thread.
  */
-import type { OpenFile, PlannedChunk, ReadPlan, UnitReader } from '../columnar/read-plan.ts'
+import type { EncoderPlan } from '../columnar/encoder.ts'
+import type { FilledBatch, OpenFile, PlannedChunk, ReadPlan, UnitReader } from '../columnar/read-plan.ts'
 import type { FramedRows, OpenedRow } from '../columnar/reframe.ts'
+import type { TextRow } from '../columnar/text-row.ts'
 import { loadSet, ValueSets } from '../columnar/value-sets.ts'
 import { isMillraceError, MillraceError } from './errors.ts'
 import { Lane, type LaneThread, type OpenValueSet } from './lane.ts'
@@ -15,6 +17,8 @@ export interface Lanes {
   reframe(framed: FramedRows, groups: readonly (readonly number[])[]): Promise<readonly FramedRows[]>
   /** `openRows` of `columnar/reframe.ts`, in a lane. What is given stays as it is. */
   openRows(framed: FramedRows, positions: readonly number[]): Promise<readonly OpenedRow[]>
+  /** `frameRows` of `columnar/frame-rows.ts`, in a lane. */
+  frameRows(plan: EncoderPlan, rows: readonly TextRow[]): Promise<readonly FilledBatch[]>
   close(): Promise<void>
 }
 
@@ -40,6 +44,7 @@ function hostLane(): Lanes {
     },
     reframe: async (framed, groups) => (await import('../columnar/reframe.ts')).reframe(framed, groups),
     openRows: async (framed, positions) => (await import('../columnar/reframe.ts')).openRows(framed, positions),
+    frameRows: async (plan, rows) => (await import('../columnar/frame-rows.ts')).frameRows(plan, rows),
     async close() {},
   }
 }
@@ -93,6 +98,10 @@ class WorkerLanes implements Lanes {
 
   openRows(framed: FramedRows, positions: readonly number[]): Promise<readonly OpenedRow[]> {
     return this.#work(lane => lane.openRows(framed, positions))
+  }
+
+  frameRows(plan: EncoderPlan, rows: readonly TextRow[]): Promise<readonly FilledBatch[]> {
+    return this.#work(lane => lane.frameRows(plan, rows))
   }
 
   async close(): Promise<void> {

@@ -1,14 +1,14 @@
 import type { JobRecord, Reopening } from '../stores/store.ts'
+import type { DestinationName } from './dead-letters.ts'
 import type { Redelivery } from './engine.ts'
 import { RequestError } from './errors.ts'
 import type { Settings } from './options.ts'
 import { destinationUid } from './resolve.ts'
 
 /** Throws a `RequestError` for a destination that is not registered, or chunks that the job does not have. */
-export function planRedelivery(job: JobRecord, redelivery: Redelivery, { destinations }: Settings): Reopening {
+export function planRedelivery(job: JobRecord, redelivery: Redelivery, settings: Settings): Reopening {
   const { type, name } = redelivery
-  if (!destinations.has(`${type}/${name}`))
-    throw new RequestError([{ path: 'destination', message: `no sink ${type}/${name} is registered` }])
+  requireSinks([redelivery], settings)
   const chunks = job.numChunks ?? 0
   const { from, to } = redelivery.chunks ?? { from: 0, to: chunks }
   const isRange = Number.isInteger(from) && Number.isInteger(to) && from >= 0 && from <= to && to <= chunks
@@ -17,4 +17,11 @@ export function planRedelivery(job: JobRecord, redelivery: Redelivery, { destina
   if (known) return { again: [{ uid: known.uid, from, to }] }
   const added = { type, name, uid: destinationUid(type, name) }
   return redelivery.chunks ? { added: [added], again: [{ uid: added.uid, from, to }] } : { added: [added] }
+}
+
+/** Throws a `RequestError` that names those that are not registered. */
+export function requireSinks(destinations: readonly DestinationName[], settings: Settings): void {
+  const missing = destinations.map(({ type, name }) => `${type}/${name}`).filter(key => !settings.destinations.has(key))
+  if (missing.length > 0)
+    throw new RequestError(missing.map(key => ({ path: 'destination', message: `no sink ${key} is registered` })))
 }

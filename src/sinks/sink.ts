@@ -93,7 +93,8 @@ export interface SinkContext {
   readonly leaseEpoch: number
   /** What `save` stored last for this job and destination, in this process or an earlier one. */
   readonly saved: Json | undefined
-  /** Durable before it resolves; for what must not change while the job lives, such as a partition count. Not in a probe. */
+  /** Durable before it resolves; for what must not change while the job lives, such as a partition count. Not in a probe, nor where dead letters
+   * are sent again after the end of the job: what is saved is there by then. */
   readonly save: SaveState
   /**
    * Cuts a batch that was refused into batches of its own, one for each group of row positions (ascending), framed alike: for sinks

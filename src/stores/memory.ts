@@ -1,25 +1,22 @@
 /** The store without a disk: for tests, and for hosts whose jobs may end with their process. */
-import type { Checkpoint, DeadLetter, DestinationRef, Proof, UnitReport } from '../core/unit.ts'
+import type { Checkpoint, DestinationRef } from '../core/unit.ts'
+import { MemoryDestination, newDestination } from './memory/destination.ts'
 import {
   addWishes,
-  coversAny,
-  isAhead,
   isExpired,
   isUnfinished,
   jobExists,
   leaseLost,
-  leftOut,
   noDestination,
   noJob,
   notFinal,
-  redrive,
   requireActive,
   requireLatest,
   requireReopenable,
   requireStatus,
   wishesLeft,
 } from './rules.ts'
-import type { DestinationRecord, JobRecord, Lease, ListQuery, Manifest, RedrivenRow, Store, ValueSet } from './store.ts'
+import type { JobRecord, Lease, ListQuery, Manifest, Store, ValueSet } from './store.ts'
 import { ValueSetPieces } from './value-set.ts'
 
 /** Nothing survives the process. Closing keeps everything, so that a test can start a second engine on the same store. */
@@ -195,11 +192,11 @@ export function memoryStore(): Store {
       yield* letters.sort((a, b) => a.chunk - b.chunk || a.row - b.row)
     },
 
-    async redriven(jobId, uid, rows) {
+    async redriven(jobId, uid, outcome) {
       const job = jobs.get(jobId)
       if (!job) throw noJob(jobId)
       if (isUnfinished(job.record.status)) throw notFinal(jobId, job.record.status)
-      return job.destination(uid).redrive(copy(rows))
+      return job.destination(uid).redrive(copy(outcome))
     },
 
     async proof(jobId, uid) {
@@ -284,61 +281,6 @@ class MemoryJob {
   }
 }
 
-class MemoryDestination {
-  record: DestinationRecord
-  checkpoints = new Map<number, Checkpoint>()
-  deadLetters = new Map<string, DeadLetter>()
-  proof = new Map<string, Proof[number]>()
-
-  constructor(record: DestinationRecord) {
-    this.record = record
-  }
-
-  set(change: Partial<DestinationRecord>): void {
-    this.record = { ...this.record, ...change }
-  }
-
-  /** Answers how many dead letters it refused. */
-  store(report: UnitReport, maxDeadLetters: number): number {
-    const refused = this.#addDeadLetters(report.deadLetters, maxDeadLetters)
-    for (const checkpoint of report.checkpoints) {
-      if (coversAny(checkpoint, refused) || !isAhead(checkpoint, this.checkpoints.get(checkpoint.chunk))) continue
-      this.checkpoints.set(checkpoint.chunk, checkpoint)
-    }
-    for (const entry of report.proof) this.proof.set(JSON.stringify([entry.partition, entry.first, entry.last]), entry)
-    this.set(sums([...this.checkpoints.values()]))
-    return refused.length
-  }
-
-  startDelivery(without: readonly number[]): void {
-    this.checkpoints = new Map(without.map(chunk => [chunk, leftOut(chunk)]))
-    this.deadLetters = new Map()
-    this.proof = new Map()
-    const delivery = this.record.delivery + 1
-    this.set({ state: 'pending', error: undefined, delivery, ...sums([...this.checkpoints.values()]) })
-  }
-
-  redrive(rows: readonly RedrivenRow[]): number {
-    const found = rows.filter(({ chunk, row }) => this.deadLetters.delete(`${chunk}/${row}`))
-    for (const row of found) {
-      const after = redrive(this.checkpoints.get(row.chunk), row)
-      if (after) this.checkpoints.set(row.chunk, after)
-    }
-    this.set(sums([...this.checkpoints.values()]))
-    return found.length
-  }
-
-  #addDeadLetters(letters: readonly DeadLetter[], max: number): readonly DeadLetter[] {
-    for (const [index, letter] of letters.entries()) {
-      const key = `${letter.chunk}/${letter.row}`
-      if (this.deadLetters.has(key)) continue
-      if (this.deadLetters.size >= max) return letters.slice(index)
-      this.deadLetters.set(key, letter)
-    }
-    return []
-  }
-}
-
 function newJob(job: Parameters<Store['create']>[0]): MemoryJob {
   return new MemoryJob({
     ...job,
@@ -354,21 +296,6 @@ function newJob(job: Parameters<Store['create']>[0]): MemoryJob {
     timeCompleted: undefined,
     destinationRecords: job.destinations.map(newDestination),
   })
-}
-
-function newDestination(ref: DestinationRef): DestinationRecord {
-  return { ...ref, state: 'pending', error: undefined, saved: undefined, delivery: 0, ...sums([]) }
-}
-
-function sums(checkpoints: readonly Checkpoint[]) {
-  const sum = (count: (checkpoint: Checkpoint) => number) => checkpoints.reduce((total, one) => total + count(one), 0)
-  return {
-    delivered: sum(one => one.delivered),
-    filtered: sum(one => one.filtered),
-    deadLettered: sum(one => one.deadLettered),
-    bytes: sum(one => one.bytes),
-    chunksDone: sum(one => Number(one.done)),
-  }
 }
 
 function matches(record: JobRecord, { organizationId, status, table, before }: ListQuery): boolean {

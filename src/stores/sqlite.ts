@@ -55,7 +55,7 @@ export function sqliteStore(options: SqliteStoreOptions = {}): Store {
     expired: now => connection.call('expired', now),
     beginDiscard: jobId => connection.call('beginDiscard', jobId),
     discarded: jobId => connection.call('discarded', jobId),
-    redriven: (jobId, uid, rows) => connection.call('redriven', jobId, uid, rows),
+    redriven: (jobId, uid, outcome) => connection.call('redriven', jobId, uid, outcome),
 
     async manifest(jobId) {
       const text = await connection.call('manifest', jobId)

@@ -111,10 +111,11 @@ export interface Store {
   deadLetters(jobId: string, destination: string): AsyncIterable<DeadLetter>
 
   /**
-   * Dead letters of a final job that the destination took after all: they are removed, and their chunks' tallies count them as delivered
-   * instead. Those that are no longer there change nothing. Answers how many were. Rejects with code `conflict` if the job is not final.
+   * Stores in one write what became of dead letters of a final job that were sent again. What the destination took is removed, and its
+   * chunks' tallies count it as delivered instead; what was refused once more stays, with the new cause and time; proof is added as by
+   * `report`. Letters that are no longer there change nothing. Answers how many were removed. Rejects with code `conflict` if the job is not final.
    */
-  redriven(jobId: string, destination: string, rows: readonly RedrivenRow[]): Promise<number>
+  redriven(jobId: string, destination: string, outcome: Redriven): Promise<number>
 
   /** What the destination proved so far of its latest delivery, in the order of the reports. */
   proof(jobId: string, destination: string): Promise<Proof>
@@ -238,6 +239,12 @@ export interface Reopening {
   readonly added?: readonly DestinationRef[]
   /** A new delivery to a destination of the job. Chunks that are not in [from, to) count as settled in it, with no row delivered. */
   readonly again?: readonly { readonly uid: string; readonly from: number; readonly to: number }[]
+}
+
+export interface Redriven {
+  readonly delivered: readonly RedrivenRow[]
+  readonly refused: readonly Pick<DeadLetter, 'chunk' | 'row' | 'cause' | 'time'>[]
+  readonly proof: Proof
 }
 
 export interface RedrivenRow {

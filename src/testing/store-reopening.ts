@@ -209,9 +209,11 @@ const discarding: readonly StoreCase[] = [
   ],
 ]
 
+const nothing = { delivered: [], refused: [], proof: [] }
+
 const redriving: readonly StoreCase[] = [
   [
-    'dead letters that were delivered after all are gone, and their chunks count them as delivered',
+    'dead letters that were delivered after all are gone, and their chunks count them as delivered; others have a new cause',
     async store => {
       const owned = await deliveringJob(store, 2)
       const { jobId } = owned
@@ -222,14 +224,18 @@ const redriving: readonly StoreCase[] = [
         9,
       )
       const row = { chunk: 0, row: 3, bytes: 17, checksum: '0000000000000003' }
-      await refused('conflict', store.redriven(jobId, KAFKA.uid, [row]))
+      await refused('conflict', store.redriven(jobId, KAFKA.uid, { ...nothing, delivered: [row] }))
       await store.transition(owned.lease, 'transporting', 'failed', {})
 
+      const again = { chunk: 0, row: 4, cause: 'still too large', time: '2026-11-03T10:00:00.000Z' }
+      const proof = [{ partition: 1, first: '7', last: '8' }]
       // chunk 1 has no tallies yet that would speak of its row
       const rows = [row, { ...row, row: 77 }, { chunk: 1, row: 5, bytes: 17, checksum: '0000000000000001' }]
-      assert.equal(await store.redriven(jobId, KAFKA.uid, rows), 2)
-      assert.equal(await store.redriven(jobId, KAFKA.uid, rows), 0)
-      assert.deepEqual(await collect(store.deadLetters(jobId, KAFKA.uid)), [letterAt(0, 4)])
+      const outcome = { delivered: rows, refused: [again, { ...again, row: 88 }], proof }
+      assert.equal(await store.redriven(jobId, KAFKA.uid, outcome), 2)
+      assert.equal(await store.redriven(jobId, KAFKA.uid, outcome), 0)
+      assert.deepEqual(await collect(store.deadLetters(jobId, KAFKA.uid)), [{ ...letterAt(0, 4), ...again }])
+      assert.deepEqual(await store.proof(jobId, KAFKA.uid), proof)
       const after = {
         ...checkpoint,
         delivered: 89,
@@ -240,8 +246,8 @@ const redriving: readonly StoreCase[] = [
       assert.deepEqual(await checkpointsOf(store, jobId), [after])
       const { delivered, deadLettered, bytes } = await destinationOf(store, jobId)
       assert.deepEqual([delivered, deadLettered, bytes], [89, 1, after.bytes])
-      await refused('not_found', store.redriven(randomUUID(), KAFKA.uid, rows))
-      await refused('not_found', store.redriven(jobId, randomUUID(), rows))
+      await refused('not_found', store.redriven(randomUUID(), KAFKA.uid, outcome))
+      await refused('not_found', store.redriven(jobId, randomUUID(), outcome))
     },
   ],
 ]

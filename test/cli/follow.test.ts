@@ -40,7 +40,15 @@ describe('followJob', () => {
     await run.shown
     run.signals.emit('SIGINT')
     run.signals.emit('SIGINT')
-    expect(run.log.slice(-2)).toEqual(['end: undefined', 'exit 130'])
+    expect(run.log.slice(-3)).toEqual([
+      [
+        'note: left job 0b0f6a52-7d1e-4b7a-9c43-0e8f6d2b1a90 before it had ended, with its staged files:',
+        '  "millrace cancel 0b0f6a52-7d1e-4b7a-9c43-0e8f6d2b1a90 --wait" ends it and removes them',
+        '  a file destination may be left with hidden ".0b0f6a52-7d1e-4b7a-9c43-0e8f6d2b1a90-*.tmp" files in its directory: delete them after that',
+      ].join('\n'),
+      'end: undefined',
+      'exit 130',
+    ])
   })
 
   it('cancels a job that was still being created at Ctrl-C', async () => {

@@ -42,6 +42,7 @@ export function sampleDestination(changes: Partial<JobDestination> = {}): JobDes
     chunks_left: 12,
     pace: null,
     error_message: null,
+    error_code: null,
     ...changes,
   }
 }

@@ -42,6 +42,7 @@ const CONFIG = `
   export default defineConfig({
     source: duckdbSource({ database: 'events.db', tables: { events: { partitionKeys: ['id'] } } }),
     sinks: [process.env.HANG ? hanging : fileSink({ name: 'out', dir: 'out' })],
+    leaseMs: 1_000,
     cancelGraceMs: Number(process.env.GRACE_MS ?? 100),
   })`
 
@@ -135,11 +136,19 @@ describe('millrace run, interrupted,', () => {
       cwd,
       env: { HANG: '1', GRACE_MS: '600000' },
     })
-    await transporting(run)
+    const { job_id } = await transporting(run)
     run.process.kill('SIGINT')
     await seen(run, 'stderr', /cancelling/)
     run.process.kill('SIGINT')
-    expect((await run).code).toBe(130)
+    expect(await run).toMatchObject({
+      code: 130,
+      stderr: expect.stringContaining(`"millrace cancel ${job_id} --wait"`),
+    })
+    expect(await readdir(join(cwd, '.millrace/staging'))).toHaveLength(1)
+
+    const cancel = await millrace(['cancel', job_id, '--wait'], { cwd })
+    expect(cancel).toMatchObject({ code: 0, stderr: `no process runs job ${job_id}: ended it here\n` })
+    expect(await readdir(join(cwd, '.millrace/staging'))).toEqual([])
   })
 
   it('leaves the job at SIGTERM, for --resume to go on with', async () => {

@@ -155,3 +155,9 @@ test('a batch of refused rows is framed as rows, whatever the encoding', async (
   expect(texts(await openRows(refused, [1]))).toEqual([[null, '22']])
   expect(framedRows({ rows, bytes, ends }, kafka()).encoding).toEqual(kafka())
 })
+
+test('refused rows have the key that their records would have had', async () => {
+  const { rows, bytes, ends } = plain({ kind: 'rows' }, ['{"a":1,"k":"é"}', '{"a":{"k":1},"k":null}', '{"a":1}'])
+  const refused = framedRows({ rows, bytes, ends, refusal: 'too large' }, kafka({ key: 'k' }))
+  expect((await openRows(refused, [0, 1, 2])).map(({ key }) => key)).toEqual(['é', null, null])
+})

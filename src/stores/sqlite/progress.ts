@@ -175,7 +175,7 @@ function addToSums(db: Database, id: number, next: Checkpoint, stored: Checkpoin
   )
 }
 
-function storeProof(db: Database, { id, delivery }: StoredDestination, proof: Proof): void {
+export function storeProof(db: Database, { id, delivery }: StoredDestination, proof: Proof): void {
   for (const { partition = -1, first, last } of proof) {
     db.run(
       `INSERT INTO proofs (destination, delivery, partition, first, last)

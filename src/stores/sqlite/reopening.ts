@@ -2,12 +2,12 @@
 import type { JobStatus } from '../../core/job.ts'
 import type { Checkpoint } from '../../core/unit.ts'
 import { isUnfinished, leftOut, noJob, notFinal, redrive, requireReopenable, wishesLeft } from '../rules.ts'
-import type { RedrivenRow, Reopening, StagingState } from '../store.ts'
+import type { Redriven, RedrivenRow, Reopening, StagingState } from '../store.ts'
 import { countChunksLeft } from './chunks-left.ts'
 import type { Database } from './database.ts'
 import { moved, readJob, type StoredRecord } from './jobs.ts'
-import { findDestination } from './ownership.ts'
-import { readCheckpoint, storeCheckpoint } from './progress.ts'
+import { findDestination, type StoredDestination } from './ownership.ts'
+import { readCheckpoint, storeCheckpoint, storeProof } from './progress.ts'
 
 export function reopeningCalls(db: Database) {
   return {
@@ -38,12 +38,15 @@ export function reopeningCalls(db: Database) {
       )
     },
 
-    redriven(jobId: string, uid: string, rows: readonly RedrivenRow[]): number {
+    redriven(jobId: string, uid: string, { delivered, refused, proof }: Redriven): number {
       return db.write(() => {
         const job = readJob(db, jobId)
         if (!job) throw noJob(jobId)
         if (isUnfinished(job.status)) throw notFinal(jobId, job.status)
-        return rows.filter(row => redriveRow(db, jobId, uid, row)).length
+        const destination = findDestination(db, jobId, uid)
+        for (const letter of refused) keepLetter(db, destination, letter)
+        storeProof(db, destination, proof)
+        return delivered.filter(row => redriveRow(db, destination, row)).length
       })
     },
   }
@@ -103,8 +106,7 @@ function startDelivery(
 }
 
 /** Whether there was such a dead letter. */
-function redriveRow(db: Database, jobId: string, uid: string, row: RedrivenRow): boolean {
-  const destination = findDestination(db, jobId, uid)
+function redriveRow(db: Database, destination: StoredDestination, row: RedrivenRow): boolean {
   const { id, delivery } = destination
   const removed = db.run(
     'DELETE FROM dead_letters WHERE destination = $id AND delivery = $delivery AND chunk = $chunk AND row = $row',
@@ -115,4 +117,16 @@ function redriveRow(db: Database, jobId: string, uid: string, row: RedrivenRow):
   const after: Checkpoint | undefined = redrive(readCheckpoint(db, destination, row.chunk), row)
   if (after) storeCheckpoint(db, destination, after)
   return true
+}
+
+function keepLetter(
+  db: Database,
+  { id, delivery }: StoredDestination,
+  { chunk, row, cause, time }: Redriven['refused'][number],
+): void {
+  db.run(
+    `UPDATE dead_letters SET cause = $cause, time = $time
+     WHERE destination = $id AND delivery = $delivery AND chunk = $chunk AND row = $row`,
+    { id, delivery, chunk, row, cause, time },
+  )
 }

@@ -1,0 +1,277 @@
+/** Dead letters on their way once more: read from the store, framed as a first delivery would frame them, written, and settled in the store. */
+import { createHash } from 'node:crypto'
+import { ZERO_CHECKSUM } from '../columnar/checksum.ts'
+import type { FilledBatch, ReadPlan } from '../columnar/read-plan.ts'
+import { textRowChecksum } from '../columnar/text-row.ts'
+import type { Proof, SinkSession } from '../sinks/sink.ts'
+import type { DestinationRecord, Redriven, RedrivenRow } from '../stores/store.ts'
+import { refuseUnsent, type Written, writeBatch } from './attempts.ts'
+import { closeWithin, openSession, uniqueKeyOf } from './destination-run.ts'
+import { publish } from './diagnostics.ts'
+import { Ending } from './ending.ts'
+import { DeliveryError } from './errors.ts'
+import { spanStarts } from './narrowing.ts'
+import { nameOf, openPatiently } from './opening.ts'
+import { toMessage } from './outgoing.ts'
+import type { OwnedJob } from './owned-job.ts'
+import { Pacer } from './pace.ts'
+import { planReading } from './plan.ts'
+import type { DeadLetter, Unit } from './unit.ts'
+import { WriteQueue } from './write-queue.ts'
+
+export interface RedriveResult {
+  /** Rows that the destination took. */
+  readonly redriven: number
+  /** Rows that it refused once more; they stay dead letters, with the new cause. */
+  readonly refused: number
+}
+
+/** Most payload characters that are on their way at a time. */
+const PAGE_CHARS = 4 << 20
+
+/**
+ * Sends the dead letters of a destination in order of chunk and row. A page of them at a time is framed and written, and what the
+ * destination answered is stored before the next; so a crash sends at most a page twice, in the same batches under the same names.
+ * Rejects when the destination cannot be had or `signal` aborts: what was taken by then is stored.
+ */
+export async function redriveLetters(
+  job: OwnedJob,
+  destination: DestinationRecord,
+  signal: AbortSignal,
+): Promise<RedriveResult> {
+  const { store } = job.surroundings
+  const { jobId } = job.record
+  const total = { redriven: 0, refused: 0 }
+  const manifest = await store.manifest(jobId)
+  if (!manifest || (await isEmpty(store.deadLetters(jobId, destination.uid)))) return total
+  const { settings } = job.surroundings
+  const { delivery } = settings.destinations.get(nameOf(destination))!
+  const { schema } = manifest
+  const session = await openPatiently(() => openSession(job, destination, { schema, probe: false, signal }), {
+    destination,
+    deadlineMs: delivery.deliveryDeadlineMs,
+    signal,
+  })
+  const pacer = new Pacer(job.record.wishes.pace?.[destination.uid] ?? delivery.pace)
+  try {
+    for await (const letters of pagesOf(store.deadLetters(jobId, destination.uid), session.limits?.batchRows)) {
+      signal.throwIfAborted()
+      const { redriven, refused } = await new Page({ job, destination, session, pacer }, letters).send(signal)
+      total.redriven += redriven
+      total.refused += refused
+    }
+    return total
+  } finally {
+    await closeWithin(session)
+  }
+}
+
+async function isEmpty(letters: AsyncIterable<DeadLetter>): Promise<boolean> {
+  for await (const _ of letters) return false
+  return true
+}
+
+/** As many rows as a batch may have, so that paging cuts none shorter than the sink asks, unless they are large. */
+async function* pagesOf(letters: AsyncIterable<DeadLetter>, mostRows = 10_000): AsyncGenerator<readonly DeadLetter[]> {
+  let page: DeadLetter[] = []
+  let chars = 0
+  for await (const letter of letters) {
+    page.push(letter)
+    chars += letter.payload.length
+    if (page.length < mostRows && chars < PAGE_CHARS) continue
+    yield page
+    page = []
+    chars = 0
+  }
+  if (page.length > 0) yield page
+}
+
+interface Redrive {
+  readonly job: OwnedJob
+  readonly destination: DestinationRecord
+  readonly session: SinkSession
+  /** Of the whole redrive. */
+  readonly pacer: Pacer
+}
+
+class Page {
+  readonly #job: OwnedJob
+  readonly #session: SinkSession
+  readonly #pacer: Pacer
+  readonly #letters: ReadonlyMap<string, DeadLetter>
+  readonly #unit: Unit
+  readonly #plan: ReadPlan
+  #total = { redriven: 0, refused: 0 }
+  /** Where the sink commits: what was written and does not count before that. */
+  readonly #uncommitted: Redriven[] = []
+
+  constructor({ job, destination, session, pacer }: Redrive, letters: readonly DeadLetter[]) {
+    this.#job = job
+    this.#session = session
+    this.#pacer = pacer
+    this.#letters = new Map(letters.map(letter => [keyOf(letter), letter]))
+    this.#unit = unitOf(job, destination, letters)
+    this.#plan = planReading(this.#unit, session, [])
+  }
+
+  async send(signal: AbortSignal): Promise<RedriveResult> {
+    const { lanes } = this.#job.surroundings
+    const batches = await lanes.frameRows(this.#plan, [...this.#letters.values()])
+    const ending = new Ending(signal)
+    let finished = false
+    try {
+      ending.signal.throwIfAborted()
+      await this.#within(ending, 'begin', this.#session.begin?.(this.#unit))
+      await this.#writeAll(batches, ending)
+      if (this.#session.commit) await this.#commit(ending)
+      finished = true
+      return this.#total
+    } finally {
+      if (!finished) await this.#abort(ending)
+      ending.clear()
+    }
+  }
+
+  /** As many at a time as in a first delivery, and those of a partition in order. Rejects with the first error, once none is under way. */
+  async #writeAll(batches: readonly FilledBatch[], ending: Ending): Promise<void> {
+    const { inFlight = 4, inFlightPerPartition = inFlight } = this.#session.limits ?? {}
+    const oneByOne = this.#unit.order !== 'none' && (this.#session.retries ?? 'engine') === 'engine'
+    const idle = Promise.withResolvers<void>()
+    const queue = new WriteQueue<FilledBatch>(
+      { inFlight, inFlightPerPartition: oneByOne ? 1 : inFlightPerPartition },
+      async batch => {
+        try {
+          await this.#settle(batch, await this.#write(batch, ending.signal))
+        } catch (error) {
+          ending.abort(error)
+        }
+      },
+      () => {
+        if (queue.idle) idle.resolve()
+      },
+      ({ refusal, rows, bytes }) => refusal !== undefined || gate.take(rows, bytes.length),
+    )
+    const gate = this.#pacer.gate(() => queue.proceed())
+    const onAbort = (): void => {
+      queue.stop()
+      gate.close()
+      if (queue.idle) idle.resolve()
+    }
+    ending.signal.throwIfAborted()
+    ending.signal.addEventListener('abort', onAbort)
+    try {
+      for (const batch of batches) queue.push(batch)
+      await idle.promise
+      ending.signal.throwIfAborted()
+    } finally {
+      gate.close()
+    }
+  }
+
+  async #write(filled: FilledBatch, signal: AbortSignal): Promise<Written> {
+    if (filled.refusal !== undefined) return refuseUnsent(filled.rows, filled.refusal)
+    const encoding = this.#session.encoding ?? { kind: 'rows' }
+    return writeBatch(this.#session, toMessage(this.#unit, filled), { ...this.#unit.limits, encoding, signal })
+  }
+
+  async #settle(filled: FilledBatch, written: Written): Promise<void> {
+    const outcome = this.#outcomeOf(filled, written)
+    const { rows, bytes } = filled
+    publish('write', { unit: this.#unit.id, rows, bytes: bytes.length, refused: outcome.refused.length })
+    if (this.#session.commit) this.#uncommitted.push(outcome)
+    else await this.#store(outcome)
+  }
+
+  #outcomeOf({ rows, pieces, rowNumbers }: FilledBatch, { refused, proof }: Written): Redriven {
+    const starts = spanStarts(pieces)
+    const time = new Date().toISOString()
+    const outcome = { delivered: [] as RedrivenRow[], refused: [] as Redriven['refused'][number][], proof }
+    for (let position = 0; position < rows; position++) {
+      const { chunk } = pieces[starts.findLastIndex(start => start <= position)]!
+      const row = rowNumbers[position]!
+      if (refused.has(position)) outcome.refused.push({ chunk, row, cause: reasonOf(refused.get(position)), time })
+      else outcome.delivered.push(this.#delivered(this.#letters.get(keyOf({ chunk, row }))!))
+    }
+    return outcome
+  }
+
+  #delivered(letter: DeadLetter): RedrivenRow {
+    const { chunk, row, payload } = letter
+    const checksum = this.#plan.checksums ? textRowChecksum(this.#plan, letter) : ZERO_CHECKSUM
+    return { chunk, row, bytes: Buffer.byteLength(payload), checksum }
+  }
+
+  /** Rows count as delivered only now. */
+  async #commit(ending: Ending): Promise<void> {
+    const proof: Proof = (await this.#within(ending, 'commit', this.#session.commit!(this.#unit, []))) ?? []
+    const all = this.#uncommitted
+    await this.#store({
+      delivered: all.flatMap(({ delivered }) => delivered),
+      refused: all.flatMap(({ refused }) => refused),
+      proof: [...all.flatMap(each => each.proof), ...proof],
+    })
+  }
+
+  async #store(outcome: Redriven): Promise<void> {
+    const { record, surroundings } = this.#job
+    await surroundings.store.redriven(record.jobId, this.#unit.destination.uid, outcome)
+    this.#total.redriven += outcome.delivered.length
+    this.#total.refused += outcome.refused.length
+  }
+
+  #within<T>(ending: Ending, call: 'begin' | 'commit', work: Promise<T> | undefined): Promise<T | undefined> {
+    const { deliveryDeadlineMs } = this.#unit.limits
+    const late = () =>
+      new DeliveryError(`${call} did not end within ${deliveryDeadlineMs / 1000} s`, {
+        code: 'destination_unavailable',
+      })
+    return ending.within<T | undefined>(work, deliveryDeadlineMs, late)
+  }
+
+  /** What fails here does not hide the error before it. */
+  async #abort(ending: Ending): Promise<void> {
+    try {
+      await ending.wait(this.#session.abort?.(this.#unit))
+    } catch (error) {
+      publish('warning', { message: `unit ${this.#unit.id} did not end cleanly`, error })
+    }
+  }
+}
+
+/**
+ * Named by its rows: what a crash repeats has the same name, and takes the place of what a sink may have kept under it; what is sent
+ * later has another.
+ */
+function unitOf(
+  { record, lease, surroundings }: OwnedJob,
+  to: DestinationRecord,
+  letters: readonly DeadLetter[],
+): Unit {
+  const { destinations, rowGroupBudgetBytes } = surroundings.settings
+  const { type, name, uid, delivery } = to
+  const { delivery: options } = destinations.get(`${type}/${name}`)!
+  const rows = createHash('sha256').update(letters.map(keyOf).join()).digest('hex').slice(0, 16)
+  return {
+    id: `${record.jobId}/${uid}/${delivery}/redrive-${rows}`,
+    attempt: 1,
+    jobId: record.jobId,
+    organizationId: record.organizationId,
+    leaseEpoch: lease.epoch,
+    destination: { type, name, uid },
+    delivery,
+    chunks: [],
+    from: [],
+    spanRows: 1,
+    order: options.order,
+    ...uniqueKeyOf(options, record.request.table),
+    limits: { ...options, rowGroupBudgetBytes },
+  }
+}
+
+function keyOf({ chunk, row }: Pick<DeadLetter, 'chunk' | 'row'>): string {
+  return `${chunk}.${row}`
+}
+
+function reasonOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause)
+}
