@@ -88,8 +88,8 @@ export async function verifyDelivery(
       else read.strangers++
     }
   }
-  // nothing is there: what there should be says the same whatever tells rows apart
-  judge ??= byCount(receipt, wholeOf(receipt))
+  // nothing is there, so that every row can be named that should be
+  judge ??= { ...byRow(known), by: 'count and sum' }
   return verdictOf(record.jobId, receipt, { by: judge.by, findings: judge.findings(), ...read })
 }
 
@@ -110,14 +110,15 @@ interface Known {
 }
 
 /** As the first row that is the job's shows: whether there are ids is the sink's doing, and may have changed since. */
-function judgeFor(
-  { id }: HeldRow,
-  unit: number | undefined,
-  { jobId, receipt, uniqueKey, refused, manifest }: Known,
-): Judge {
+function judgeFor({ id }: HeldRow, unit: number | undefined, known: Known): Judge {
+  const { receipt, uniqueKey, manifest } = known
   if (unit !== undefined) return byCount(receipt, unitsOf(receipt.chunks, manifest))
   if (id === null) return byCount(receipt, wholeOf(receipt))
   if (uniqueKey) return byKey(wholeOf(receipt))
+  return byRow(known)
+}
+
+function byRow({ jobId, receipt, refused }: Known): Judge {
   const rows = new RowJudge(jobId, receipt.chunks, refused)
   return { by: 'row ids', take: (_, row) => rows.take(row, checksumOf(row)), findings: () => rows.findings() }
 }

@@ -11,7 +11,18 @@ import { reframe } from '../columnar/reframe.ts'
 import type { Json } from '../core/json.ts'
 import { narrowAll } from '../core/narrowing.ts'
 import { toMessage } from '../core/outgoing.ts'
-import type { Checkpoint, Encoding, MessageBatch, Sink, SinkSession, TextColumn, Unit } from '../sinks/sink.ts'
+import { mergeProof } from '../core/proof.ts'
+import type {
+  Checkpoint,
+  Encoding,
+  HeldRow,
+  MessageBatch,
+  Proof,
+  Sink,
+  SinkSession,
+  TextColumn,
+  Unit,
+} from '../sinks/sink.ts'
 
 const SPAN_ROWS = 8_192
 
@@ -121,11 +132,17 @@ export interface WriteOptions {
 }
 
 /** `begin`, all the rows, `commit`. */
-export async function deliver(session: SinkSession, unit: Unit, rows: readonly TestRow[], options?: WriteOptions) {
+export async function deliver(
+  session: SinkSession,
+  unit: Unit,
+  rows: readonly TestRow[],
+  options?: WriteOptions,
+): Promise<Proof> {
   await session.begin?.(unit)
-  await writeRows(session, unit, rows, options)
+  const proof = await writeRows(session, unit, rows, options)
   const chunk = unit.chunks[0]!.chunk
-  await session.commit?.(unit, [checkpoint(chunk, (rows.at(-1)?.id ?? -1) + 1, true)])
+  const committed = await session.commit?.(unit, [checkpoint(chunk, (rows.at(-1)?.id ?? -1) + 1, true)])
+  return [...proof, ...(committed ?? [])]
 }
 
 /** Writes the rows in batches, as many at a time as the session allows. */
@@ -134,7 +151,7 @@ export async function writeRows(
   unit: Unit,
   rows: readonly TestRow[],
   { batchRows = 100, signal = new AbortController().signal }: WriteOptions = {},
-): Promise<void> {
+): Promise<Proof> {
   const encoding = encodingOf(session)
   const limits = {
     batchRows: Math.min(batchRows, session.limits?.batchRows ?? 10_000),
@@ -145,13 +162,28 @@ export async function writeRows(
     encoding.kind === 'kafka-batch'
       ? recordBatches(session, encoding, limits, unit, rows)
       : plainBatches(session, encoding, limits, unit, rows)
+  const proof: Proof[number][] = []
   const writers = Array.from({ length: session.limits?.inFlight ?? 4 }, async () => {
     for (const batch of batches) {
-      await session.write(batch, signal)
+      proof.push(...((await session.write(batch, signal)) ?? []))
       batch.bytes.fill(0) // as a pooled buffer is written over: what was not delivered by now is lost
     }
   })
   await Promise.all(writers)
+  return proof
+}
+
+/** What the sink reads back of a job that was delivered with this proof. */
+export async function readBack(job: TestJob, proof: Proof, rows: number): Promise<HeldRow[]> {
+  const { jobId, sink } = job
+  const delivered = { jobId, destination: destination(sink), delivery: 0, delivered: rows, proof: mergeProof(proof) }
+  const held: HeldRow[] = []
+  for await (const piece of sink.readBack!(delivered, new AbortController().signal)) {
+    if (!('rows' in piece)) throw new Error(`${piece.unreadable} rows cannot be read back: ${piece.reason}`)
+    // the payload is only lent
+    held.push(...piece.rows.map(row => ({ ...row, payload: Uint8Array.from(row.payload) })))
+  }
+  return held
 }
 
 interface Limits {

@@ -5,11 +5,12 @@
  */
 import assert from 'node:assert/strict'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Sink, SinkSession } from '../sinks/sink.ts'
+import type { Proof, Sink, SinkSession } from '../sinks/sink.ts'
 import {
   checkpoint,
   deliver,
   openSession,
+  readBack,
   type TestRow,
   testJob,
   testRows,
@@ -164,6 +165,22 @@ export function testSink<S extends Sink>(options: SinkTestOptions<S>): readonly 
         await session.abort?.(unit)
         await expectRows(sink, rows.slice(0, 200))
       })
+    }),
+
+    test('with a readBack, the rows of a job are read back, and no others as its own', async sink => {
+      if (!sink.readBack) return
+      const [one, other] = [testJob(sink), testJob(sink)]
+      const chunks = [0, 1].map(chunk => testRows(3_000, id => `chunk ${chunk} row ${id}`))
+      const proof: Proof[number][] = []
+      await withSession(openSession(one), async session => {
+        for (const [number, rows] of chunks.entries()) {
+          proof.push(...(await deliver(session, testUnit(one, number), rows)))
+          await withSession(openSession(other), session => deliver(session, testUnit(other, number), testRows(50)))
+        }
+      })
+      const held = await readBack(one, proof, 6_000)
+      const own = held.filter(({ proven }) => proven).map(({ payload }) => Buffer.from(payload).toString())
+      assertSameRows(own, chunks.flat(), 'once')
     }),
 
     test('writes that are aborted come to an end, and so does the session', async sink => {

@@ -12,6 +12,13 @@ import { type ArrowSourceOptions, arrowSource } from './arrow-source.ts'
 
 export const ROWS = 2_004
 
+/** The job's last state. */
+export async function ended(engine: Engine, jobId: string): Promise<Job> {
+  let job: Job | undefined
+  for await (const state of engine.watch(jobId)) job = state
+  return job!
+}
+
 export interface DeliveredNumbers {
   readonly engine: Engine
   readonly store: Store
@@ -30,6 +37,7 @@ export async function deliverNumbers(
     source: arrowSource({ dir, files: [3, 2_000, 1], ...source }),
     store,
     lanes: 1,
+    keepStagedMs: { completed: 3_600_000 },
     sinks: [{ checksums: true, ...registration }],
   })
   onTestFinished(async () => {
@@ -42,7 +50,5 @@ export async function deliverNumbers(
     backfill_window: { start: 0, end: 1_000_000 },
     destinations: [{ type, name }],
   })
-  let job: Job | undefined
-  for await (const state of engine.watch(job_id)) job = state
-  return { engine, store, job: job!, verify: () => engine.verify(job_id, { type, name }) }
+  return { engine, store, job: await ended(engine, job_id), verify: () => engine.verify(job_id, { type, name }) }
 }

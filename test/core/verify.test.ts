@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { fileSink } from '../../src/sinks/file.ts'
 import { memorySink } from '../../src/sinks/memory.ts'
-import { deliverNumbers, ROWS } from './verify-jobs.ts'
+import type { HeldRow, ReadBack, Sink } from '../../src/sinks/sink.ts'
+import { deliverNumbers, ended, ROWS } from './verify-jobs.ts'
 
 let dir: string
 beforeEach(async () => {
@@ -136,6 +137,19 @@ describe('files', () => {
     expect(await verify()).toMatchObject({ verdict: 'unproven', problems: [], missing: 0, checksums: 'not compared' })
   })
 
+  test('of a redelivery are judged by what that was asked for', async () => {
+    const { verify, engine, job } = await deliver()
+    await engine.redeliver(job.job_id, { type: 'file', name: 'out', chunks: { from: 1, to: 2 } })
+    expect(await ended(engine, job.job_id)).toMatchObject({ status: 'completed' })
+    expect(await verify()).toMatchObject({ verdict: 'proven', delivery: 1, delivered: 2_000, records: 2_000 })
+    for (const name of await readdir(dir)) if (name.includes('-d1-')) await rm(join(dir, name))
+    expect(await verify()).toMatchObject({
+      verdict: 'wrong',
+      missing: 2_000,
+      places: [{ first_chunk: 1, last_chunk: 1 }],
+    })
+  })
+
   test('a folder that cannot be read is an error, no verdict', async () => {
     const { verify } = await deliver()
     await rm(dir, { recursive: true })
@@ -154,5 +168,65 @@ test('a sink that does not read back, a destination of no job and an unknown job
     engine.verify(job.job_id, { type: 'memory', name: 'out' }, { organization_id: 'x' }),
   ).rejects.toMatchObject({
     code: 'not_found',
+  })
+})
+
+describe('a destination of which not everything can be read', () => {
+  /** Reads back the rows that were delivered, after an edit, and what the test says. */
+  async function verdictOn(
+    edit: (rows: readonly HeldRow[]) => readonly HeldRow[],
+    pieces: readonly ReadBack[],
+    checksums = true,
+  ) {
+    const memory = memorySink({ name: 'out' })
+    const sink: Sink = {
+      ...memory,
+      async *readBack() {
+        const rows = memory.rows().map(row => {
+          const { id: at } = row as { readonly id: number }
+          const [chunk, place] = at < 3 ? [0, at] : at < 2_003 ? [1, at - 3] : [2, at - 2_003]
+          const id = checksums ? null : Buffer.from(`${jobId}-${chunk}-${place}`)
+          return { payload: Buffer.from(JSON.stringify(row)), key: null, id, proven: true }
+        })
+        yield { rows: edit(rows) }
+        yield* pieces
+      },
+    }
+    const { verify, job } = await deliverNumbers({ sink, checksums, unitsInFlight: 1 })
+    const jobId = job.job_id
+    return verify()
+  }
+
+  const gone = { unreadable: 3, reason: 'compacted' }
+
+  test('may have had the rows that are missing', async () => {
+    expect(await verdictOn(rows => rows.slice(3), [gone])).toMatchObject({
+      ...{ verdict: 'unproven', problems: [], missing: 0, unreadable: 3, found: ROWS - 3, checksums: 'not compared' },
+      not_judged: ['3 rows missing, or only not to be read any more', 'compacted'],
+    })
+  })
+
+  test('had no more of them than places that cannot be read', async () => {
+    expect(await verdictOn(rows => rows.slice(5), [gone])).toMatchObject({
+      ...{ verdict: 'wrong', problems: ['2 rows missing'], missing: 2, unreadable: 3, found: ROWS - 5 },
+    })
+  })
+
+  test('is not called wrong where other rows make up the number', async () => {
+    const result = await verdictOn(rows => [...rows.slice(3), ...rows.slice(-3)], [gone])
+    expect(result).toMatchObject({ verdict: 'unproven', wrong: 0, missing: 0, checksums: 'not compared' })
+    expect(result.not_judged).toEqual(['which rows are there: 3 rows cannot be read any more', 'compacted'])
+  })
+
+  test('is judged by every row where ids show that all are there', async () => {
+    const result = await verdictOn(rows => rows, [gone], false)
+    expect(result).toMatchObject({ by: 'row ids', missing: 0, unreadable: 0, found: ROWS, problems: [] })
+    expect(result.not_judged).toEqual([expect.stringContaining('no checksums')])
+  })
+
+  test('and what its sink has to say besides is a problem', async () => {
+    expect(await verdictOn(rows => rows, [{ unreadable: 0, reason: 'made anew' }])).toMatchObject({
+      ...{ verdict: 'wrong', problems: ['made anew'] },
+    })
   })
 })

@@ -6,7 +6,7 @@ import { verifyDelivery } from '../../../src/core/verify.ts'
 import { type KafkaSinkOptions, kafkaSink } from '../../../src/sinks/kafka.ts'
 import type { MessageBatch, Proof, Sink, SinkSession } from '../../../src/sinks/sink.ts'
 import { wordOf } from '../../core/arrow-source.ts'
-import { type DeliveredNumbers, deliverNumbers, ROWS } from '../../core/verify-jobs.ts'
+import { type DeliveredNumbers, deliverNumbers, ended, ROWS } from '../../core/verify-jobs.ts'
 import { describeWith } from '../../servers/need.ts'
 import { NEVER } from './contexts.ts'
 import { type ReadRecord, topicsOf } from './topics.ts'
@@ -79,6 +79,22 @@ await describeWith('kafka', 'a Kafka topic read back', ({ brokers }) => {
     await deliverNumbers({ sink: sinkTo(topic) })
     expect(await first.verify()).toMatchObject({ ...good, records: ROWS })
     expect(await second.verify()).toMatchObject({ ...good, records: ROWS })
+  })
+
+  test('is judged by a redelivery of some chunks where that was the last', async () => {
+    const { engine, job, verify } = await deliver(IDS)
+    await engine.redeliver(job.job_id, { type: 'kafka', name: 'numbers', chunks: { from: 1, to: 3 } })
+    expect(await ended(engine, job.job_id)).toMatchObject({ status: 'completed' })
+    const sent = ROWS - 3
+    expect(await verify()).toMatchObject({ ...good, delivery: 1, delivered: sent, found: sent, records: sent })
+  })
+
+  test('is proof with markers around the rows', async () => {
+    const topic = await topics.create({ partitions: 2 })
+    for (const options of [IDS, {}]) {
+      const { verify } = await deliverNumbers({ sink: sinkTo(topic, options), markers: true })
+      expect(await verify()).toMatchObject({ ...good, records: ROWS })
+    }
   })
 
   describe('with ids', () => {
