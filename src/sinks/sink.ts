@@ -37,11 +37,12 @@ export interface Sink {
 
   /**
    * Called with `probe: true` before a job is staged: check that the destination is there and takes what will be sent,
-   * change nothing; the session is closed at once. Then once per job, destination and process, before the first row.
-   * Sessions of different jobs are open in parallel, so what one opens must not disturb another.
+   * change nothing; the session is closed at once. Then once per job, destination and process, before the first row, and again
+   * after each pause. Sessions of different jobs are open in parallel, so what one opens must not disturb another.
    *
    * Throw a `DeliveryError` with `code: 'destination_misconfigured'` for what the user has to mend (a missing topic, no
-   * permission), `destination_unavailable` for what may pass. Give up by a deadline of your own: the engine sets none here.
+   * permission), `destination_unavailable` for what may pass. Give up by a deadline of your own: the engine sets none here. It tries
+   * again for as long as a batch may be tried, except in a probe, whose failure is told at once.
    */
   open(context: SinkContext): Promise<SinkSession>
 
@@ -141,7 +142,9 @@ export interface SinkSession {
    * - `{ retryable: false }`: every row of it is refused for good, and becomes a dead letter where those are allowed.
    * - `{ failed, rest: 'delivered' }`: only the rows in `failed`; each one's cause says whether it is retryable.
    * - `{ failed, rest: 'not delivered' }`: the rows in `failed` as before, the others are tried again.
-   * Any other error is retried until the deadline (`engine`), and then fails the destination, with its checkpoint intact.
+   * Any other error is retried until the deadline, or until the attempts are used up (`engine`), and then fails the destination, with
+   * its checkpoint intact. After several errors in a row that got nothing through, over all writes in flight, the engine takes the
+   * destination to be down, and makes one attempt now and then until one succeeds.
    */
   write(batch: MessageBatch, signal: AbortSignal): Promise<Proof | void>
 

@@ -55,6 +55,28 @@ describe('while one partition hangs, the others go on as far as the window goes'
   })
 })
 
+test('while one partition hangs, it takes no more memory than there is, and the others have the rest', async () => {
+  const hangs = { partition: 0, untilMs: 60_000 }
+  const limits = { batchRows: 30, inFlight: 8, inFlightPerPartition: 1 }
+  const world = { chunks: [4_000], spanRows: 50, partitions: 12, memoryBytes: 10_000, destination: { hangs, limits } }
+  const delivery = simulate(1, { ...world, limits: { maxUnsettledRows: 4_000 } })
+  const work = delivery.start()
+  let most = 0
+  await delivery.time.run(work, 50_000, () => {
+    // what the first span comes to is not known before it is read
+    if (delivery.rowsRead > 50) most = Math.max(most, delivery.memory.held)
+    return delivery.time.now > 50_000
+  })
+  const others = [...delivery.table.selected.values()].filter(row => row.partition !== 0 && row.row < delivery.rowsRead)
+  expect(delivery.rowsRead).toBeGreaterThan(400)
+  expect(delivery.rowsRead).toBeLessThan(1_000)
+  expect(others.filter(row => !delivery.destination.received.has(row))).toEqual([])
+  expect(most).toBeLessThanOrEqual(10_000)
+  expect(await delivery.time.run(work, 50_000)).toBe('done')
+  delivery.checkEnd()
+  expect(delivery.faults).toEqual([])
+})
+
 test('sends a batch that is not full after lingerMs, also where other partitions keep filling', async () => {
   const limits = { batchRows: 40, inFlight: 16, lingerMs: 50 }
   const delivery = simulate(1, {
