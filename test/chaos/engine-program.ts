@@ -18,6 +18,7 @@ import type { Command, EngineSettings, Said } from './engine-settings.ts'
 import { TABLE } from './table.ts'
 
 const settings = JSON.parse(process.argv[2]!) as EngineSettings
+const { rowsPerSecond } = settings.kafka
 const TOPIC = destinationUid('kafka', 'topic')
 const told = new Set<string>()
 
@@ -40,15 +41,18 @@ const engine = createEngine({
   }),
   store: tellingClaims(sqliteStore({ path: settings.store })),
   sinks: [
-    kafkaSink({
-      name: 'topic',
-      brokers: settings.kafka.brokers,
-      topic: settings.kafka.topic,
-      compression: settings.kafka.compression,
-      ...(settings.kafka.keyed ? { key: 'account' } : {}),
-      lingerMs: 10,
-      deadlineMs: 30_000,
-    }),
+    {
+      sink: kafkaSink({
+        name: 'topic',
+        brokers: settings.kafka.brokers,
+        topic: settings.kafka.topic,
+        compression: settings.kafka.compression,
+        ...(settings.kafka.keyed ? { key: 'account' } : {}),
+        lingerMs: 10,
+        deadlineMs: 30_000,
+      }),
+      pace: rowsPerSecond === undefined ? {} : { rowsPerSecond },
+    },
     fileSink({ name: 'files', dir: settings.files }),
     fileSink({ name: 'again', dir: settings.again }),
   ],

@@ -11,6 +11,8 @@ export interface EngineSettings {
     readonly topic: string
     readonly keyed: boolean
     readonly compression: 'none' | 'gzip' | 'zstd'
+    /** No limit where it is missing. */
+    readonly rowsPerSecond?: number
   }
   /** Where the file sink writes; and where a redelivery of the same rows goes. */
   readonly files: string

@@ -197,7 +197,7 @@ interface Places {
 }
 
 function drawSettings(world: World, random: Random, { dir, topic, keepsFiles }: Places): EngineSettings {
-  const rows = random.between(40_000, 120_000)
+  const rows = random.between(30_000, 90_000)
   const first = FIRST_SECOND + random.between(0, TABLE_ROWS - rows)
   const unitsInFlight = random.between(1, 4)
   return {
@@ -210,6 +210,8 @@ function drawSettings(world: World, random: Random, { dir, topic, keepsFiles }: 
       topic,
       keyed: random.chance(0.5),
       compression: random.pick(['none', 'none', 'gzip', 'zstd']),
+      // slowly, so that there is time to be killed in
+      ...random.pick([{}, { rowsPerSecond: 20_000 }, { rowsPerSecond: 40_000 }]),
     },
     files: join(dir, 'files'),
     again: join(dir, 'again'),
