@@ -14,7 +14,10 @@ const LEASE_MS = 30_000
 
 export function cancelCommand(done: (exitCode: number) => void): Command {
   return new Command('cancel')
-    .description('Ask for a job to stop, whichever process runs it. It ends once what is in flight has settled.')
+    .description(
+      'Ask for a job to stop, whichever process runs it. It ends once what is in flight has settled; if no process runs ' +
+        'it, with --wait, or when an engine next takes it up.',
+    )
     .argument('<job-id>')
     .option('--wait', 'until the job has ended; if no process runs it, this one ends it')
     .addOption(storeOption())

@@ -1,5 +1,5 @@
-import { createWriteStream } from 'node:fs'
-import { Readable } from 'node:stream'
+import { open } from 'node:fs/promises'
+import { Readable, type Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { Command } from 'commander'
 import { type DestinationName, type StoredDeadLetter, storedDeadLetters } from '../core/dead-letters.ts'
@@ -45,11 +45,19 @@ function listCommand(done: (exitCode: number) => void): Command {
         const letters = storedDeadLetters(store, await requireJob(store, jobId), only)
         // the first one before the file: a mistake must not empty one that is there
         const first = await letters.next()
-        const output = flags.output === undefined ? process.stdout : createWriteStream(flags.output)
+        const output = flags.output === undefined ? process.stdout : await openOutput(flags.output)
         await pipeline(Readable.from(linesOf(first, letters)), output, { end: output !== process.stdout })
       })
       done(0)
     })
+}
+
+async function openOutput(path: string): Promise<Writable> {
+  try {
+    return (await open(path, 'w')).createWriteStream()
+  } catch (error) {
+    throw new RequestError([{ path: '--output', message: `cannot be written: ${(error as Error).message}` }])
+  }
 }
 
 async function* linesOf(

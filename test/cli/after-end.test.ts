@@ -120,6 +120,10 @@ describe('millrace dead-letters', () => {
       stderr: expect.stringContaining(`job ${job_id} does not deliver to list/other, but to list/out`),
     })
     expect(await readFile(join(cwd, 'kept.jsonl'), 'utf8')).toBe('kept')
+    expect(await millrace(['dead-letters', 'list', job_id, '--output', 'no/folder'], { cwd })).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('--output: cannot be written: ENOENT'),
+    })
     expect(await millrace(['dead-letters', 'list', 'nope'], { cwd })).toMatchObject({ code: 3 })
     expect(await millrace(['dead-letters', 'redrive', job_id, '--to', 'list:x'], { cwd })).toMatchObject({
       code: 2,
