@@ -89,7 +89,7 @@ export interface Engine {
    */
   verify(
     jobId: string,
-    destination: { readonly type: string; readonly name: string },
+    destination: DestinationName,
     options?: Scope & { readonly signal?: AbortSignal },
   ): Promise<Verification>
   /** Stores a value set for `filter.values_ref`. */

@@ -211,30 +211,38 @@ await describeWith('kafka', 'a Kafka topic read back', ({ brokers }) => {
   test.each([
     ['row ids', IDS],
     ['count and sum', {}],
-  ] as const)('is proof for the rows beside one that the broker refused (%s)', async (by, options) => {
-    const topic = await topics.create({ partitions: 1 })
-    const sink = sinkTo(topic, options)
-    const shrinking: Sink = {
-      ...sink,
-      async open(context) {
-        const session = await sink.open(context)
-        if (!context.probe) await topics.setConfig(topic, 'max.message.bytes', '2000')
-        return session
-      },
-    }
-    const word = (id: number) => (id === 700 ? 'x'.repeat(3_000) : wordOf(id))
-    const { verify, job } = await deliverNumbers({ sink: shrinking, maxDeadLetters: 1 }, { word })
-    expect(job.destinations).toMatchObject([{ status: 'completed', dead_lettered: 1 }])
-    const delivered = ROWS - 1
-    expect(await verify()).toMatchObject({
-      ...good,
-      by,
-      delivered,
-      found: delivered,
-      records: delivered,
-      checksums: 'equal',
-    })
-  })
+  ] as const)(
+    'is proof for the rows beside one that the broker refused, and for that when it was sent again (%s)',
+    async (by, options) => {
+      const topic = await topics.create({ partitions: 1 })
+      const sink = sinkTo(topic, options)
+      let isNew = true
+      const shrinking: Sink = {
+        ...sink,
+        async open(context) {
+          const session = await sink.open(context)
+          if (!context.probe && isNew) await topics.setConfig(topic, 'max.message.bytes', '2000')
+          isNew &&= context.probe
+          return session
+        },
+      }
+      const word = (id: number) => (id === 700 ? 'x'.repeat(3_000) : wordOf(id))
+      const { verify, job, engine } = await deliverNumbers({ sink: shrinking, maxDeadLetters: 1 }, { word })
+      expect(job.destinations).toMatchObject([{ status: 'completed', dead_lettered: 1 }])
+      const delivered = ROWS - 1
+      expect(await verify()).toMatchObject({
+        ...good,
+        by,
+        delivered,
+        found: delivered,
+        records: delivered,
+        checksums: 'equal',
+      })
+      await topics.setConfig(topic, 'max.message.bytes', '100000')
+      await engine.redrive(job.job_id, { type: 'kafka', name: 'numbers' })
+      expect(await verify()).toMatchObject({ ...good, by, records: ROWS, checksums: 'equal' })
+    },
+  )
 
   describe('of which records were removed', () => {
     test.each([
