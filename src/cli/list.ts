@@ -4,6 +4,7 @@ import { JOB_STATUSES, type Job } from '../core/job.ts'
 import { toJob } from '../core/job-view.ts'
 import type { ListQuery } from '../stores/store.ts'
 import { formatCount, formatDuration, formatTable } from './format.ts'
+import { statusText } from './progress.ts'
 import { configOption, type StoreFlags, storeOption, withStore } from './store-access.ts'
 
 interface ListFlags extends StoreFlags {
@@ -51,10 +52,6 @@ export function listText(jobs: readonly Job[], nowMs: number): string {
     ageText(job.time_created, nowMs),
   ])
   return formatTable([['ID', 'STATUS', 'TABLE', 'ROWS', 'CHUNKS LEFT', 'AGE'], ...rows], [3, 4])
-}
-
-export function statusText({ status, cancel_requested, time_completed }: Job): string {
-  return cancel_requested && time_completed === null ? `${status}, cancelling` : status
 }
 
 export function ageText(time: string, nowMs: number): string {

@@ -1,4 +1,4 @@
-import type { Job } from '../core/job.ts'
+import { isFinal, type Job } from '../core/job.ts'
 import { formatBytes, formatCompact, formatCount, formatDuration } from './format.ts'
 
 /** Rates are means over this long. */
@@ -66,10 +66,17 @@ function tally({ destinations, num_chunks }: Job): Omit<Sample, 'atMs'> {
   }
 }
 
+/** The status, and what is asked of a job that has not ended. */
+export function statusText({ status, cancel_requested, paused }: Job): string {
+  if (isFinal(status)) return status
+  if (cancel_requested) return `${status}, cancelling`
+  return paused ? `${status}, paused` : status
+}
+
 /** `transporting: 1.2 M rows, 250 K rows/s, 45 MB/s, 12 of 40 chunks left, about 10 s to go` */
 export function progressLine(progress: Progress): string {
   const { job, rows, rowsPerSecond, bytesPerSecond, etaMs } = progress
-  const state = job.cancel_requested && job.status !== 'cancelled' ? `${job.status}, cancelling` : job.status
+  const state = statusText(job)
   if (job.num_chunks === null) return state
   const facts = [`${formatCompact(rows)} rows`]
   if (rowsPerSecond > 0) facts.push(`${formatCompact(rowsPerSecond)} rows/s`, `${formatBytes(bytesPerSecond)}/s`)

@@ -2,7 +2,8 @@ import { Command } from 'commander'
 import type { Job } from '../core/job.ts'
 import { toJob } from '../core/job-view.ts'
 import { formatBytes, formatCount, formatTable } from './format.ts'
-import { ageText, statusText } from './list.ts'
+import { ageText } from './list.ts'
+import { statusText } from './progress.ts'
 import { configOption, requireJob, type StoreFlags, storeOption, withStore } from './store-access.ts'
 
 export function showCommand(done: (exitCode: number) => void): Command {

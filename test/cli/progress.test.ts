@@ -73,9 +73,11 @@ describe('progressLine', () => {
     expect(progressLine(new ProgressMeter().update(at(0, 40), 0))).toBe('transporting: 0 rows, 40 of 40 chunks left')
   })
 
-  it('says that the job is to be cancelled until it is', () => {
+  it('says that the job is to be cancelled until it is, or paused', () => {
     const line = (job: ReturnType<typeof sampleJob>) => progressLine(new ProgressMeter().update(job, 0))
     expect(line({ ...at(0, 40), cancel_requested: true })).toMatch(/^transporting, cancelling: /)
+    expect(line({ ...at(0, 40), paused: true })).toMatch(/^transporting, paused: /)
+    expect(line({ ...at(0, 40), paused: true, cancel_requested: true })).toMatch(/^transporting, cancelling: /)
     expect(line({ ...at(0, 40), cancel_requested: true, status: 'cancelled' })).toMatch(/^cancelled: /)
   })
 })
