@@ -1,173 +1,10 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { partitionOf } from '../../src/columnar/murmur2.ts'
-import type { KafkaEncoding } from '../../src/columnar/read-plan.ts'
-import { readRecords } from '../../src/columnar/record-batch.ts'
-import type { StoredDeadLetter } from '../../src/core/dead-letters.ts'
-import { createEngine, type Engine } from '../../src/core/engine.ts'
+import { describe, expect, test } from 'vitest'
 import { DeliveryError } from '../../src/core/errors.ts'
-import type { Job } from '../../src/core/job.ts'
-import type { EngineOptions } from '../../src/core/options.ts'
-import {
-  type MessageBatch,
-  rowBytes,
-  type Sink,
-  type SinkContext,
-  type SinkSession,
-  type TextColumn,
-  textBytes,
-} from '../../src/sinks/sink.ts'
+import { type MessageBatch, type Sink, type TextColumn, textBytes } from '../../src/sinks/sink.ts'
 import { memoryStore } from '../../src/stores/memory.ts'
-import type { Store } from '../../src/stores/store.ts'
-import { arrowSource, wordOf } from './arrow-source.ts'
+import { decode, engineOf, finished, idsOf, lettersOf, picky, ROWS, store, useEngines } from './picky-sink.ts'
 
-/** Chunks of 3, 200 and 1 rows: ids 0 to 203. */
-const FILES = [3, 200, 1]
-const ROWS = 204
-
-let dir: string
-let store: Store
-const engines: Engine[] = []
-
-beforeEach(async () => {
-  dir = await mkdtemp(join(tmpdir(), 'millrace-redrive-'))
-  store = memoryStore()
-})
-
-afterEach(async () => {
-  await Promise.all(engines.splice(0).map(engine => engine.close()))
-  await rm(dir, { recursive: true, force: true })
-})
-
-function engineOf(sinks: readonly Sink[], options: Partial<EngineOptions> = {}): Engine {
-  const engine = createEngine({
-    source: arrowSource({ dir, files: FILES }),
-    sinks,
-    store,
-    lanes: 1,
-    delivery: { maxDeadLetters: 1_000, checksums: true },
-    ...options,
-  })
-  engines.push(engine)
-  return engine
-}
-
-async function finished(engine: Engine, ...sinks: readonly Sink[]): Promise<Job> {
-  const { job_id } = await engine.create({
-    table: 'numbers',
-    backfill_window: { start: 0, end: 1_000_000 },
-    destinations: sinks.map(({ type, name }) => ({ type, name })),
-  })
-  let last: Job | undefined
-  for await (const job of engine.watch(job_id)) last = job
-  return last!
-}
-
-async function lettersOf(engine: Engine, { job_id }: Job, to?: { type: string; name: string }) {
-  const letters: StoredDeadLetter[] = []
-  for await (const letter of engine.deadLetters(job_id, to)) letters.push(letter)
-  return letters
-}
-
-interface Picky {
-  readonly sink: Sink
-  readonly to: { readonly type: string; readonly name: string }
-  /** Ids that are refused. */
-  refuses: ReadonlySet<number>
-  cause: string
-  /** What was written since it was last emptied, refused rows included. */
-  readonly batches: MessageBatch[]
-  readonly contexts: SinkContext[]
-}
-
-/** Refuses rows by their id. */
-function picky(name: string, refuses: readonly number[], extras: Partial<SinkSession> = {}): Picky {
-  const it: Picky = {
-    to: { type: 'picky', name },
-    refuses: new Set(refuses),
-    cause: 'not today',
-    batches: [],
-    contexts: [],
-    sink: {
-      type: 'picky',
-      name,
-      async open(context) {
-        it.contexts.push(context)
-        return {
-          limits: { batchRows: 50 },
-          async write(batch) {
-            // copies: the memory of a batch is used again
-            it.batches.push({ ...batch, bytes: batch.bytes.slice(), ends: batch.ends.slice() })
-            const failed = new Map<number, Error>()
-            idsOf(batch).forEach((id, row) => {
-              if (it.refuses.has(id)) failed.set(row, new Error(it.cause))
-            })
-            if (failed.size > 0) throw new DeliveryError('some were refused', { failed, rest: 'delivered' })
-            return batch.spans.map(({ chunk, row }) => ({ first: `${chunk}.${row}`, last: batch.name }))
-          },
-          close: async () => {},
-          ...extras,
-        }
-      },
-    },
-  }
-  return it
-}
-
-const decode = (bytes: Uint8Array): string => Buffer.from(bytes).toString()
-
-function idsOf(batch: MessageBatch): number[] {
-  return Array.from({ length: batch.rows }, (_, row) => (JSON.parse(decode(rowBytes(batch, row))) as { id: number }).id)
-}
-
-function texts(column: TextColumn, rows: number): (string | null)[] {
-  return Array.from({ length: rows }, (_, row) => {
-    const bytes = textBytes(column, row)
-    return bytes && decode(bytes)
-  })
-}
-
-describe('dead letters', () => {
-  test('are listed by destination, chunk and row, each with its row, cause and time', async () => {
-    const first = picky('first', [150, 2, 7])
-    const second = picky('second', [203])
-    second.cause = 'no room'
-    const engine = engineOf([first.sink, second.sink])
-    const job = await finished(engine, first.sink, second.sink)
-    expect(job).toMatchObject({ status: 'completed', destinations: [{ dead_lettered: 3 }, { dead_lettered: 1 }] })
-    const letter = (destination: object, chunk: number, row: number, id: number, cause: string) => ({
-      ...{ destination, chunk, row, key: null, cause },
-      payload: `{"id":${id},"word":"${wordOf(id)}"}`,
-      time: expect.stringMatching(/^\d{4}-.*Z$/),
-    })
-    const ofSecond = letter(second.to, 2, 0, 203, 'no room')
-    expect(await lettersOf(engine, job)).toEqual([
-      letter(first.to, 0, 2, 2, 'not today'),
-      letter(first.to, 1, 4, 7, 'not today'),
-      letter(first.to, 1, 147, 150, 'not today'),
-      ofSecond,
-    ])
-    expect(await lettersOf(engine, job, second.to)).toEqual([ofSecond])
-  })
-
-  test('of a job or destination that is not there are an error', async () => {
-    const out = picky('out', [])
-    const engine = engineOf([out.sink])
-    const job = await finished(engine, out.sink)
-    const list = async (jobId: string, to?: { type: string; name: string }, organization_id?: string) => {
-      for await (const _ of engine.deadLetters(jobId, to, organization_id ? { organization_id } : {})) return
-    }
-    await expect(list('nope')).rejects.toMatchObject({ code: 'not_found' })
-    await expect(list(job.job_id, undefined, 'other')).rejects.toMatchObject({ code: 'not_found' })
-    await expect(list(job.job_id, { type: 'picky', name: 'x' })).rejects.toMatchObject({
-      code: 'invalid_request',
-      message: `destination: job ${job.job_id} does not deliver to picky/x, but to picky/out`,
-    })
-    expect(await lettersOf(engine, job)).toEqual([])
-  })
-})
+useEngines()
 
 describe('a redrive', () => {
   test('sends dead letters again in order and in batches of the sink, and counts what was taken as delivered', async () => {
@@ -207,7 +44,7 @@ describe('a redrive', () => {
     expect(out.contexts.at(-1)!.saved).toBeUndefined()
   })
 
-  test('of a job that failed or was cancelled works alike', async () => {
+  test('of a job that failed works alike', async () => {
     const out = picky('out', [1])
     const bad = picky(
       'bad',
@@ -270,6 +107,20 @@ describe('a redrive', () => {
     out.refuses = new Set()
     expect(await engine.redrive(job.job_id, out.to)).toEqual({ redriven: 1, refused: 0 })
     expect(failures).toBe(-1)
+  })
+
+  test('keeps to the pace of the destination', async () => {
+    const out = picky(
+      'out',
+      Array.from({ length: 150 }, (_, id) => id),
+    )
+    const engine = engineOf([{ sink: out.sink, pace: { rowsPerSecond: 100 } }])
+    const job = await finished(engine, out.sink)
+    out.refuses = new Set()
+    const start = performance.now()
+    expect(await engine.redrive(job.job_id, out.to)).toEqual({ redriven: 150, refused: 0 })
+    // a second's worth goes at once
+    expect(performance.now() - start).toBeGreaterThan(400)
   })
 
   test('that breaks before what was written is stored sends the same batches again', async () => {
@@ -438,85 +289,9 @@ describe('a redrive', () => {
   })
 })
 
-describe('dead letters of record batches', () => {
-  const HEADERS = { origin: 'millrace' }
-
-  /** A topic in memory, whose broker refuses records of some ids. */
-  function topic(refuses: readonly number[], maxBatchBytes?: number) {
-    const records: { partition: number; key: string | null; value: string; batch: Buffer }[] = []
-    const it = { refuses: new Set(refuses), records, maxBatchBytes }
-    const sink: Sink = {
-      type: 'topic',
-      name: 'out',
-      async open() {
-        const encoding: KafkaEncoding = {
-          ...{
-            kind: 'kafka-batch',
-            partitions: 3,
-            key: 'word',
-            timestamp: 'now',
-            headers: HEADERS,
-            compression: 'none',
-          },
-          ...(it.maxBatchBytes === undefined ? {} : { maxBatchBytes: it.maxBatchBytes }),
-        }
-        return {
-          encoding,
-          retries: 'own',
-          async write({ bytes, partition }) {
-            const batch = Buffer.from(bytes)
-            const failed = new Map<number, Error>()
-            readRecords(bytes, bytes.subarray(61), encoding).forEach((record, row) => {
-              const value = decode(record.value)
-              if (it.refuses.has((JSON.parse(value) as { id: number }).id)) failed.set(row, new Error('invalid record'))
-              else records.push({ partition: partition!, key: record.key && decode(record.key), value, batch })
-            })
-            if (failed.size > 0) throw new DeliveryError('refused', { failed, rest: 'delivered' })
-          },
-          close: async () => {},
-        }
-      },
-    }
-    return { ...it, sink, to: { type: 'topic', name: 'out' }, set: (change: object) => Object.assign(it, change) }
-  }
-
-  test('are sent again with their keys, partitions and headers', async () => {
-    const out = topic([3, 14, 150])
-    const engine = engineOf([out.sink])
-    const job = await finished(engine, out.sink)
-    const letters = await lettersOf(engine, job)
-    expect(letters.map(({ key, payload }) => [key, payload])).toEqual([
-      ['three', '{"id":3,"word":"three"}'],
-      ['four', '{"id":14,"word":"four"}'],
-      ['zero', '{"id":150,"word":"zero"}'],
-    ])
-    out.records.length = 0
-    out.set({ refuses: new Set() })
-    expect(await engine.redrive(job.job_id, out.to)).toEqual({ redriven: 3, refused: 0 })
-    expect(out.records).toHaveLength(3)
-    for (const { key, payload } of letters) {
-      const record = out.records.find(({ value }) => value === payload)!
-      expect(record.key).toBe(key)
-      expect(record.partition).toBe(partitionOf(Buffer.from(key!), 3))
-      expect(record.batch.includes('\x0corigin\x10millrace')).toBe(true)
-    }
+function texts(column: TextColumn, rows: number): (string | null)[] {
+  return Array.from({ length: rows }, (_, row) => {
+    const bytes = textBytes(column, row)
+    return bytes && decode(bytes)
   })
-
-  test('that are larger than the topic takes keep their key, and pass once it takes more', async () => {
-    // 61 bytes of header, and about 50 of a record
-    const out = topic([], 80)
-    const engine = engineOf([out.sink])
-    const job = await finished(engine, out.sink)
-    const letters = await lettersOf(engine, job)
-    expect(letters).toHaveLength(ROWS)
-    expect(letters[1]).toMatchObject({
-      key: 'one',
-      payload: '{"id":1,"word":"one"}',
-      cause: expect.stringContaining('80'),
-    })
-    expect(await engine.redrive(job.job_id, out.to)).toEqual({ redriven: 0, refused: ROWS })
-    out.set({ maxBatchBytes: 1_000 })
-    expect(await engine.redrive(job.job_id, out.to)).toEqual({ redriven: ROWS, refused: 0 })
-    expect(new Set(out.records.map(({ value }) => value)).size).toBe(ROWS)
-  })
-})
+}
