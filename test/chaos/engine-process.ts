@@ -15,6 +15,10 @@ export interface EngineProcess {
   /** Whether it may do so: where what it needs is broken. */
   mayFail: boolean
   readonly said: readonly Said[]
+  /** The epoch under which it took the job, as far as it knows; undefined where it has given the job up. */
+  readonly epoch: number | undefined
+  /** Resolves when it knows that it has lost what it owned under the epoch, or is gone. */
+  lost(epoch: number): Promise<unknown>
   /** What it wrote to standard error. */
   readonly stderr: string
   /** Resolves when the process is gone. */
@@ -88,6 +92,11 @@ export function startEngine(settings: EngineSettings, env: Readonly<Record<strin
     said,
     exit,
     hear: event => heard(() => said.find(line => line.event === event)) as Promise<never>,
+    get epoch() {
+      const last = said.findLast(({ event }) => event === 'claimed' || event === 'lost' || event === 'released')
+      return last?.event === 'claimed' ? last.epoch : undefined
+    },
+    lost: epoch => heard(() => said.find(line => line.event === 'lost' && line.epoch === epoch)),
     async halted() {
       await heard(() => saidFinal()[resumed])
     },

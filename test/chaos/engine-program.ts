@@ -13,7 +13,7 @@ import { fileSink } from '../../src/sinks/file.ts'
 import { kafkaSink } from '../../src/sinks/kafka.ts'
 import { duckdbSource } from '../../src/sources/duckdb.ts'
 import { sqliteStore } from '../../src/stores/sqlite.ts'
-import type { Store } from '../../src/stores/store.ts'
+import type { Lease, Store } from '../../src/stores/store.ts'
 import type { Command, EngineSettings, Said } from './engine-settings.ts'
 import { TABLE } from './table.ts'
 
@@ -39,7 +39,7 @@ const engine = createEngine({
     tables: { [TABLE]: { partitionKeys: ['paid_at'] } },
     rowGroupRows: settings.rowGroupRows,
   }),
-  store: tellingClaims(sqliteStore({ path: settings.store })),
+  store: tellingOwners(sqliteStore({ path: settings.store })),
   sinks: [
     {
       sink: kafkaSink({
@@ -121,8 +121,11 @@ function finalOf({ status, error_message, destinations }: Job): Said {
   }
 }
 
-/** What a killed process may have sent twice is bounded by how often its job was claimed; a claim is told before anything is sent. */
-function tellingClaims(store: Store): Store {
+/**
+ * What a killed process may have sent twice is bounded by how often its job was claimed; a claim is told before anything is sent.
+ * Who no longer owns the job is told so by the first call that asks for it.
+ */
+function tellingOwners(store: Store): Store {
   return {
     ...store,
     async claim(seen) {
@@ -130,6 +133,27 @@ function tellingClaims(store: Store): Store {
       if (lease) say({ event: 'claimed', epoch: lease.epoch })
       return lease
     },
+    async release(lease) {
+      say({ event: 'released', epoch: lease.epoch })
+      return store.release(lease)
+    },
+    beat: asOwner(store.beat),
+    saveStaging: asOwner(store.saveStaging),
+    transition: asOwner(store.transition),
+    setDestination: asOwner(store.setDestination),
+    startUnit: asOwner(store.startUnit),
+    report: asOwner(store.report),
+  }
+}
+
+function asOwner<Rest extends unknown[], T>(call: (lease: Lease, ...rest: Rest) => Promise<T>) {
+  return async (lease: Lease, ...rest: Rest): Promise<T> => {
+    try {
+      return await call(lease, ...rest)
+    } catch (error) {
+      if (isMillraceError(error) && error.code === 'lease_lost') say({ event: 'lost', epoch: lease.epoch })
+      throw error
+    }
   }
 }
 

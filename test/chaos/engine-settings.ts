@@ -30,6 +30,9 @@ export interface EngineSettings {
 export type Said =
   | { readonly event: 'ready' }
   | { readonly event: 'claimed'; readonly epoch: number }
+  /** Another owner has the job. */
+  | { readonly event: 'lost'; readonly epoch: number }
+  | { readonly event: 'released'; readonly epoch: number }
   /** The first unit of its job, in this process. */
   | { readonly event: 'delivering' }
   /** The same for the topic, which takes longer to open. */

@@ -219,7 +219,7 @@ function drawSettings(world: World, random: Random, { dir, topic, keepsFiles }: 
     // spans end with their row group, so that there are many
     rowGroupRows: 2_048,
     stagedFileBytes: random.pick([200_000, 1_000_000, 4_000_000]),
-    maxUnsettledRows: 8_192 * unitsInFlight * random.between(1, 3),
+    maxUnsettledRows: 8_192 * unitsInFlight * random.pick([1, 1, 2]),
     unitsInFlight,
     checkpointMs: random.pick([10, 50, 200]),
     leaseMs: 200,

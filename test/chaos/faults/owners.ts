@@ -16,7 +16,10 @@ export const owners: Fault = {
       'the second engine to take the job over',
     )
     await round.pause(second, PAUSE_MS)
+    const [mine, taken] = [first.epoch, second.epoch]
     first.wake()
+    if (mine !== undefined && taken !== undefined && taken > mine)
+      await round.within(first.lost(mine), 'the first engine to hear that it has lost the job')
     await round.pause(second, PAUSE_MS)
     const ends = round.random.pick(['first', 'second', 'both', 'neither'] as const)
     if (ends === 'first' || ends === 'both') await round.kill(first)
