@@ -12,6 +12,8 @@ export interface EngineProcess {
   readonly alive: boolean
   /** It ended with an error of its own. */
   readonly fellOver: boolean
+  /** Its exit code, or the signal that ended it. */
+  readonly ending: string
   /** Whether it may do so: where what it needs is broken. */
   mayFail: boolean
   readonly said: readonly Said[]
@@ -87,6 +89,9 @@ export function startEngine(settings: EngineSettings, env: Readonly<Record<strin
     },
     get fellOver() {
       return !alive && !this.mayFail && child.exitCode !== 0 && child.signalCode !== 'SIGKILL'
+    },
+    get ending() {
+      return alive ? 'alive' : `ended with ${child.exitCode ?? child.signalCode}`
     },
     mayFail: false,
     said,

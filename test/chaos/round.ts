@@ -184,8 +184,12 @@ export class Round {
   /** What the engines said last, for whoever looks into a failure. */
   story(): string {
     const lines = this.#engines
-      .slice(-3)
-      .flatMap(({ said, stderr }) => [...said.slice(-10).map(line => JSON.stringify(line)), stderr.slice(-2_000)])
+      .slice(-4)
+      .flatMap(({ said, stderr, ending }) => [
+        ...said.slice(-10).map(line => JSON.stringify(line)),
+        stderr.slice(-2_000),
+        ending,
+      ])
     return `\n${[...this.faults, ...lines].filter(line => line !== '').join('\n')}`
   }
 }
