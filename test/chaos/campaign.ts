@@ -60,7 +60,8 @@ export async function attack({ kills, seed, tell, signal }: Campaign): Promise<O
       // round n of a seed is round 0 of that seed and n: so a single round can be had again
       const problems = await fight(world, { faults, seed: seed + number, number }, verdict)
       tell(`round ${number} (seed ${seed + number}): ${verdict.kills} kills, ${JSON.stringify(verdict.faults)}`)
-      if (problems.length > 0) failure = { seed: seed + number, problems }
+      // an interrupt from a terminal goes to the engines as well
+      if (problems.length > 0 && !signal.aborted) failure = { seed: seed + number, problems }
     }
   } finally {
     await world.end()
