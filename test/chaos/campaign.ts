@@ -6,6 +6,7 @@ import type { Final } from './engine-process.ts'
 import type { Fault } from './faults/fault.ts'
 import { FAULTS } from './faults/faults.ts'
 import { kill } from './faults/kill.ts'
+import { patiently } from './patience.ts'
 import { type Random, randomOf } from './random.ts'
 import { Round } from './round.ts'
 import { makeWorld, type World } from './world.ts'
@@ -142,7 +143,7 @@ function drawn(faults: readonly Fault[], seed: number, random: Random): readonly
 
 /** In a process of its own. */
 export async function askChecker(what: Case): Promise<readonly Finding[]> {
-  const { stdout } = await run(process.execPath, [CHECKER, JSON.stringify(what)])
+  const { stdout } = await patiently(() => run(process.execPath, [CHECKER, JSON.stringify(what)]))
   return JSON.parse(stdout) as readonly Finding[]
 }
 

@@ -9,6 +9,7 @@ const PROGRAM = fileURLToPath(new URL('./engine-program.ts', import.meta.url))
 export type Final = Extract<Said, { readonly event: 'final' }>
 
 export interface EngineProcess {
+  readonly pid: number
   readonly alive: boolean
   /** It ended with an error of its own. */
   readonly fellOver: boolean
@@ -81,6 +82,7 @@ export function startEngine(settings: EngineSettings, env: Readonly<Record<strin
   }
 
   return {
+    pid: child.pid!,
     get alive() {
       return alive
     },

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import type { Read } from './checker.ts'
 import { type EngineProcess, type Final, startEngine } from './engine-process.ts'
 import type { EngineSettings } from './engine-settings.ts'
+import { patiently } from './patience.ts'
 import type { Random } from './random.ts'
 import { FIRST_SECOND, TABLE_ROWS } from './table.ts'
 import type { World } from './world.ts'
@@ -42,7 +43,8 @@ export class Round {
   static async begin(world: World, random: Random, number: number): Promise<Round> {
     const dir = join(world.dir, `round-${number}`)
     await mkdir(join(dir, 'store'), { recursive: true })
-    return new Round(world, random, dir, await world.topics.create({ partitions: random.between(1, 5) }))
+    const partitions = random.between(1, 5)
+    return new Round(world, random, dir, await patiently(() => world.topics.create({ partitions })))
   }
 
   /** The engine at work: the last one, if it lives, else a new one. */

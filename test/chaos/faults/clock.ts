@@ -1,4 +1,4 @@
-import { readdir, writeFile } from 'node:fs/promises'
+import { readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Fault, PAUSE_MS } from './fault.ts'
 
@@ -21,6 +21,9 @@ export const clock: Fault = {
       FAKETIME_DONT_FAKE_MONOTONIC: '1',
       DONT_FAKE_MONOTONIC: '1',
     })
+    // what the library leaves behind where its process is killed
+    for (const name of [`faketime_shm_${engine.pid}`, `sem.faketime_sem_${engine.pid}`])
+      round.onEnd(() => rm(join('/dev/shm', name), { force: true }))
     await round.instant(engine)
     await writeFile(file, `-${round.random.between(1, 200_000)}s`)
     await round.pause(engine, PAUSE_MS)
