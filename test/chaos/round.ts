@@ -67,6 +67,7 @@ export class Round {
       return true
     }
     if (status === 'cancelled' || !this.redelivering || 'again' in delivered) return false
+    if (this.#retries++ === MOST_RETRIES) throw new Error(`the job was not delivered once more: ${this.story()}`)
     this.#current?.send('redeliver')
     return true
   }
@@ -99,7 +100,7 @@ export class Round {
   async instant(engine: EngineProcess): Promise<void> {
     const from = this.random.pick(['ready', 'claimed', 'delivering', 'sending', 'sending'] as const)
     do await this.within(Promise.race([engine.hear(from), engine.halted()]), `the engine to be ${from}`)
-    while (engine.outcome && !this.hasEnded())
+    while (engine.alive && engine.outcome && !this.hasEnded())
     await this.pause(engine, LIFE_MS)
   }
 
@@ -221,7 +222,8 @@ function drawSettings(world: World, random: Random, { dir, topic, keepsFiles }: 
     },
     files: join(dir, 'files'),
     again: join(dir, 'again'),
-    keepCompletedMs: keepsFiles ? 3_600_000 : 0,
+    // longer than any step of the clock, by which it is judged
+    keepCompletedMs: keepsFiles ? 1_000_000_000 : 0,
     // spans end with their row group, so that there are many
     rowGroupRows: 2_048,
     stagedFileBytes: random.pick([200_000, 1_000_000, 4_000_000]),
