@@ -72,12 +72,12 @@ test.each([
   expect(inspect(error, { depth: null })).not.toMatch(/hunter2|5551234/)
 })
 
-test('a sink shows nothing but its type and name', () => {
+test('a sink shows nothing but its type, its name and what it can do', () => {
   const sink = kafkaSink({
     ...GOOD,
     tls: { key: 'PRIVATE', ca: 'CA' },
     sasl: { mechanism: 'SCRAM-SHA-512', username: 'me', password: 'hunter2' },
   })
-  expect(JSON.stringify(sink)).toBe('{"type":"kafka","name":"orders"}')
+  expect(JSON.stringify(sink)).toBe('{"type":"kafka","name":"orders","takesMarkers":true}')
   expect(inspect(sink, { depth: null, showHidden: true })).not.toMatch(/hunter2|PRIVATE/)
 })
