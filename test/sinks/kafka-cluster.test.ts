@@ -50,6 +50,7 @@ await describeWithKafkaJars('a Kafka session in a cluster of three brokers', jar
     const ending = chaos().finally(() => {
       over = true
     })
+    ending.catch(() => {}) // it is waited for below
     for (let chunk = 0, more = 3; more > 0; chunk++) {
       if (over) more--
       const rows = Array.from({ length: 600 }, (_, row) => JSON.stringify({ chunk, row }))
@@ -86,7 +87,7 @@ await describeWithKafkaJars('a Kafka session in a cluster of three brokers', jar
           await leaders.move(topic, partition, ((before[partition]! + round - 1) % 3) + 1)
         // before they move on: each partition's batches go to the leader that it has now
         for (const partition of [0, 1, 2])
-          await expect.poll(() => sentTo(partition).size, { timeout: 30_000 }).toBeGreaterThanOrEqual(round)
+          await expect.poll(() => sentTo(partition).size, { timeout: 90_000 }).toBeGreaterThanOrEqual(round)
       }
     })
     await expectExactly(topic, written)
