@@ -91,7 +91,7 @@ await describeWithKafkaJars('a Kafka session in a cluster of three brokers', jar
       }
     })
     await expectExactly(topic, written)
-  })
+  }, 180_000)
 
   test('a broker that is killed and comes back costs no row, and none is there twice', async () => {
     const topic = await createTopic()
