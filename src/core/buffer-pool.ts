@@ -9,6 +9,8 @@ export interface PoolLimits {
 }
 
 const LIMITS: PoolLimits = { buffers: 64, bytes: 16 << 20 }
+/** More, since what is dropped is collected late; no more than was out before. */
+const SHARED_LIMITS: PoolLimits = { buffers: 256, bytes: 64 << 20 }
 
 /** Below, the allocator has the memory at hand itself. */
 const LEAST_BYTES = 64 << 10
@@ -33,7 +35,10 @@ export class RecycledBuffers implements BufferPool {
     this.#droppedBytes -= bytes
   })
 
-  constructor({ shared = false, limits = LIMITS }: { readonly shared?: boolean; readonly limits?: PoolLimits } = {}) {
+  constructor({
+    shared = false,
+    limits = shared ? SHARED_LIMITS : LIMITS,
+  }: { readonly shared?: boolean; readonly limits?: PoolLimits } = {}) {
     this.#shared = shared
     this.#limits = limits
   }
