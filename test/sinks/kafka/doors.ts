@@ -2,6 +2,8 @@
 import { createServer, type Server, Socket } from 'node:net'
 
 const PRODUCE = 0
+/** Most requests that the client has in flight on a connection. */
+const IN_FLIGHT = 5
 
 export interface Passing {
   readonly broker: number
@@ -53,6 +55,9 @@ export async function openDoors(
     const unanswered = new Set<number>()
     const asked = new Set<number>()
     let pauseEnds = 0
+    let throttled = false
+    /** Most requests that may have been sent before an answer that throttles came, and that arrive later. */
+    let underWay = 0
     for (const [one, other] of [
       [client, server],
       [server, client],
@@ -72,7 +77,7 @@ export async function openDoors(
       if (apiKey === PRODUCE) {
         produced.push(passing)
         asked.add(request.readInt32BE(8))
-        if (performance.now() < pauseEnds) opened.impatient++
+        if (performance.now() < pauseEnds && underWay-- <= 0) opened.impatient++
       }
       order = order.then(async () => {
         const fate = apiKey === PRODUCE ? await opened.judge(passing) : 'pass'
@@ -87,7 +92,9 @@ export async function openDoors(
         // the last field but for the tags, of which there are none
         const throttleMs = answer.readInt32BE(answer.length - 5)
         throttles.push(throttleMs)
-        // what was sent before the answer came is no impatience; timers may be a little early
+        if (!throttled) underWay = IN_FLIGHT - 1 - asked.size
+        throttled = throttleMs > 0
+        // timers may be a little early
         pauseEnds = performance.now() + throttleMs - 5
       }
       if (unanswered.has(correlationId)) client.destroy()

@@ -31,6 +31,7 @@ export interface Topics {
   exists(topic: string): Promise<boolean>
   partitions(topic: string): Promise<number>
   config(topic: string, name: string): Promise<string | undefined>
+  /** Resolves when a broker that is alone goes by it. All that is not named goes back to its default. */
   setConfig(topic: string, name: string, value: string): Promise<void>
   addPartitions(topic: string, count: number): Promise<void>
   /** All records that are there now, by partition and offset; none where there is no topic. */
@@ -65,36 +66,44 @@ export function topicsOf(brokers: readonly string[]): Topics {
       }
     })
 
+  const create: Topics['create'] = async ({ partitions = 4, replicas = 1, config = {} } = {}) => {
+    const topic = `millrace-${randomUUID()}`
+    const configEntries = Object.entries(config).map(([name, value]) => ({ name, value }))
+    await asAdmin(admin =>
+      admin.createTopics({
+        // kafkajs's own waiting gives up where the broker does not know the topic yet
+        waitForLeaders: false,
+        topics: [{ topic, numPartitions: partitions, replicationFactor: replicas, configEntries }],
+      }),
+    )
+    await endsOf(topic)
+    return topic
+  }
+
+  const configOf: Topics['config'] = (topic, name) =>
+    asAdmin(async admin => {
+      const { resources } = await admin.describeConfigs({
+        includeSynonyms: false,
+        resources: [{ type: 2, name: topic, configNames: [name] }],
+      })
+      return resources[0]?.configEntries.find(entry => entry.configName === name)?.configValue
+    })
+
   return {
+    create,
     exists,
     newName: () => `millrace-${randomUUID()}`,
-    async create({ partitions = 4, replicas = 1, config = {} } = {}) {
-      const topic = `millrace-${randomUUID()}`
-      const configEntries = Object.entries(config).map(([name, value]) => ({ name, value }))
-      await asAdmin(admin =>
-        admin.createTopics({
-          // kafkajs's own waiting gives up where the broker does not know the topic yet
-          waitForLeaders: false,
-          topics: [{ topic, numPartitions: partitions, replicationFactor: replicas, configEntries }],
-        }),
-      )
-      await endsOf(topic)
-      return topic
-    },
     partitions: async topic => (await endsOf(topic)).length,
-    config: (topic, name) =>
-      asAdmin(async admin => {
-        const { resources } = await admin.describeConfigs({
-          includeSynonyms: false,
-          resources: [{ type: 2, name: topic, configNames: [name] }],
-        })
-        return resources[0]?.configEntries.find(entry => entry.configName === name)?.configValue
-      }),
-    setConfig: (topic, name, value) =>
-      asAdmin(async admin => {
+    config: configOf,
+    async setConfig(topic, name, value) {
+      await asAdmin(admin => {
         const resources = [{ type: 2, name: topic, configEntries: [{ name, value }] }]
-        await admin.alterConfigs({ validateOnly: false, resources })
-      }),
+        return admin.alterConfigs({ validateOnly: false, resources })
+      })
+      while ((await configOf(topic, name)) !== value);
+      // a broker tells of what it has read before it goes by it, and reads on only then
+      await create({ partitions: 1 })
+    },
     addPartitions: (topic, count) =>
       asAdmin(async admin => void (await admin.createPartitions({ topicPartitions: [{ topic, count }] }))),
     async read(topic) {
