@@ -1,6 +1,7 @@
 /** The public surface of millrace. Sources, sinks and stores are imported from their own paths. */
 export { defineConfig, type MillraceConfig } from './cli/config.ts'
-export type { DestinationName, StoredDeadLetter } from './core/dead-letters.ts'
+export type { StoredDeadLetter } from './core/dead-letters.ts'
+export type { DestinationName } from './core/destination-name.ts'
 export { createEngine, type Engine, type JobQuery, type Redelivery, type Scope } from './core/engine.ts'
 export {
   CancelledError,

@@ -1,6 +1,6 @@
 /** For commands that work on a job of the store with an engine: source and destinations as `millrace run` takes them. */
 import { Option } from 'commander'
-import type { DestinationName } from '../core/dead-letters.ts'
+import type { DestinationName } from '../core/destination-name.ts'
 import type { Engine, Scope } from '../core/engine.ts'
 import { type Problem, RequestError } from '../core/errors.ts'
 import type { JobRecord } from '../stores/store.ts'

@@ -1,4 +1,4 @@
-import type { DestinationName } from '../core/dead-letters.ts'
+import { type DestinationName, findNamed } from '../core/destination-name.ts'
 import type { Engine } from '../core/engine.ts'
 import { ConfigError, isMillraceError, MillraceError, type Problem, RequestError } from '../core/errors.ts'
 import { isFinal, type Job } from '../core/job.ts'
@@ -62,7 +62,7 @@ async function resumeJob(engine: Engine, jobId: string, { source, sinks }: Engin
   const job = await engine.get(jobId)
   if (isFinal(job.status)) throw new MillraceError('conflict', `job ${jobId} is already ${job.status}`)
   const known = sinksOf(sinks)
-  const fits = job.destinations.every(({ type, name }) => known.some(sink => sink.type === type && sink.name === name))
+  const fits = job.destinations.every(destination => findNamed(known, destination))
   if (fits && (await source.tables()).includes(job.table)) return job
   // an engine leaves a job alone that it cannot finish, so that waiting for it would be for ever
   const names = job.destinations.map(({ type, name }) => `${type}:${name}`).join(', ')

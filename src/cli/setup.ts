@@ -1,6 +1,6 @@
 /** Source and destinations of `millrace run`: from a configuration file, or from URLs. */
 
-import type { DestinationName } from '../core/dead-letters.ts'
+import { type DestinationName, findNamed } from '../core/destination-name.ts'
 import { isMillraceError, type Problem } from '../core/errors.ts'
 import type { EngineOptions } from '../core/options.ts'
 import type { Sink } from '../sinks/sink.ts'
@@ -43,7 +43,7 @@ async function configuredSetup({ to = [], config: path }: SetupFlags, problems: 
     const named = readDestination(text)
     const known = config && sinksOf(config.sinks)
     if (known === undefined) return []
-    if (named && known.some(sink => sink.type === named.type && sink.name === named.name)) return [named]
+    if (named && findNamed(known, named)) return [named]
     const names = known.map(sink => `${sink.type}:${sink.name}`).join(', ')
     problems.push({ path: '--to', message: `must name a sink of the configuration, which has ${names}` })
     return []

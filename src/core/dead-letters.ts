@@ -1,13 +1,8 @@
 /** The rows that destinations refused for good, as hosts see them. */
 import type { DestinationRecord, JobRecord, Store } from '../stores/store.ts'
+import { type DestinationName, findNamed, nameOf } from './destination-name.ts'
 import { RequestError } from './errors.ts'
 import type { DeadLetter } from './unit.ts'
-
-/** A destination as requests name it. */
-export interface DestinationName {
-  readonly type: string
-  readonly name: string
-}
 
 export interface StoredDeadLetter extends DeadLetter {
   readonly destination: DestinationName
@@ -24,10 +19,10 @@ export async function* storedDeadLetters(
 }
 
 /** Throws a `RequestError` where the job has no such destination. */
-export function requireDestination(job: JobRecord, { type, name }: DestinationName): DestinationRecord {
-  const found = job.destinationRecords.find(destination => destination.type === type && destination.name === name)
+export function requireDestination(job: JobRecord, wanted: DestinationName): DestinationRecord {
+  const found = findNamed(job.destinationRecords, wanted)
   if (found) return found
-  const names = job.destinationRecords.map(each => `${each.type}/${each.name}`).join(', ')
-  const message = `job ${job.jobId} does not deliver to ${type}/${name}, but to ${names}`
+  const names = job.destinationRecords.map(nameOf).join(', ')
+  const message = `job ${job.jobId} does not deliver to ${nameOf(wanted)}, but to ${names}`
   throw new RequestError([{ path: 'destination', message }])
 }

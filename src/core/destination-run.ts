@@ -3,11 +3,12 @@ import type { SinkContext, SinkSession } from '../sinks/sink.ts'
 import type { DestinationRecord, Manifest, Pace, Wishes } from '../stores/store.ts'
 import type { Share } from './budget.ts'
 import { Circuit } from './circuit.ts'
+import { nameOf } from './destination-name.ts'
 import { publish } from './diagnostics.ts'
 import { asMillraceError, ERRORS, type ErrorCode, MillraceError } from './errors.ts'
 import { markersOf } from './markers.ts'
 import { narrowAll } from './narrowing.ts'
-import { failureOf, nameOf, openPatiently } from './opening.ts'
+import { failureOf, openPatiently } from './opening.ts'
 import type { Destination } from './options.ts'
 import type { OwnedJob } from './owned-job.ts'
 import type { Pacer } from './pace.ts'
@@ -73,7 +74,7 @@ export async function openSession(
   { schema, probe, signal }: Pick<SinkContext, 'schema' | 'probe' | 'signal'>,
 ): Promise<SinkSession> {
   const { store, settings, lanes } = surroundings
-  const { sink, delivery } = settings.destinations.get(`${type}/${name}`)!
+  const { sink, delivery } = settings.destinations.get(nameOf({ type, name }))!
   const opening: Promise<SinkSession> = sink.open({
     jobId: record.jobId,
     organizationId: record.organizationId,
@@ -152,12 +153,12 @@ function deliveryOf(
   { session, memory, pending, stored }: Progress,
 ): Delivery {
   const { source, store, lanes, settings, onChanged } = surroundings
-  const { delivery } = settings.destinations.get(`${type}/${name}`)!
+  const { delivery } = settings.destinations.get(nameOf({ type, name }))!
   const started = new Set<number>()
   const pacer = control.pacer(uid, delivery.pace)
   const retries = session.retries ?? 'engine'
   const circuit = new Circuit(event =>
-    publish('circuit', { job_id: record.jobId, destination: `${type}/${name}`, ...event }),
+    publish('circuit', { job_id: record.jobId, destination: nameOf({ type, name }), ...event }),
   )
 
   /** Only a unit that is started again can have moved since this process began. */

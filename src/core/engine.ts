@@ -3,7 +3,8 @@ import { sqliteStore } from '../stores/sqlite.ts'
 import type { Claimable, JobRecord, Pace, ValueSet, Wishes } from '../stores/store.ts'
 import { MemoryBudget } from './budget.ts'
 import { Changes } from './changes.ts'
-import { type DestinationName, type StoredDeadLetter, storedDeadLetters } from './dead-letters.ts'
+import { type StoredDeadLetter, storedDeadLetters } from './dead-letters.ts'
+import { type DestinationName, findNamed, nameOf } from './destination-name.ts'
 import { publish } from './diagnostics.ts'
 import { MillraceError, type Problem, RequestError } from './errors.ts'
 import { isFinal, type Job, type JobStatus } from './job.ts'
@@ -214,19 +215,18 @@ export function createEngine(options: EngineOptions): Engine {
     async receipt(jobId, scope) {
       return makeReceipt(store, await record(jobId, scope))
     },
-    async verify(jobId, { type, name }, { signal = new AbortController().signal, ...scope } = {}) {
+    async verify(jobId, destination, { signal = new AbortController().signal, ...scope } = {}) {
       const found = await record(jobId, scope)
-      const registered = settings.destinations.get(`${type}/${name}`)
-      if (registered) return verifyDelivery(store, found, registered, signal)
-      throw new RequestError([{ path: 'destination', message: `no sink ${type}/${name} is registered` }])
+      requireSinks([destination], settings)
+      return verifyDelivery(store, found, settings.destinations.get(nameOf(destination))!, signal)
     },
     pause: (jobId, scope) => wish(jobId, { pause: true }, scope),
     resume: (jobId, scope) => wish(jobId, { pause: false }, scope),
-    async setPace(jobId, { type, name }, pace, scope) {
+    async setPace(jobId, destination, pace, scope) {
       const { destinations } = await record(jobId, scope)
       const problems: Problem[] = []
-      const known = destinations.find(each => each.type === type && each.name === name)
-      if (!known) problems.push({ path: 'destination', message: `job ${jobId} has no ${type}/${name}` })
+      const known = findNamed(destinations, destination)
+      if (!known) problems.push({ path: 'destination', message: `job ${jobId} has no ${nameOf(destination)}` })
       const wished = pace && readPace(pace, 'pace', problems)
       if (!known || problems.length > 0) throw new RequestError(problems)
       return wish(jobId, { pace: { [known.uid]: wished } }, scope)

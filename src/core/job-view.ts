@@ -1,4 +1,5 @@
 import type { DestinationRecord, JobRecord, Pace } from '../stores/store.ts'
+import { nameOf } from './destination-name.ts'
 import type { Job, JobDestination } from './job.ts'
 import type { Destination } from './options.ts'
 
@@ -40,8 +41,8 @@ export function toJob(record: JobRecord, registered?: Registered): Job {
   }
 }
 
-function paceOf({ wishes }: JobRecord, { uid, type, name }: DestinationRecord, registered?: Registered): Pace {
-  return wishes.pace?.[uid] ?? registered?.get(`${type}/${name}`)?.delivery.pace ?? {}
+function paceOf({ wishes }: JobRecord, destination: DestinationRecord, registered?: Registered): Pace {
+  return wishes.pace?.[destination.uid] ?? registered?.get(nameOf(destination))?.delivery.pace ?? {}
 }
 
 function toPace({ rowsPerSecond, bytesPerSecond }: Pace): JobDestination['pace'] {

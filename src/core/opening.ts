@@ -2,12 +2,12 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { SinkSession } from '../sinks/sink.ts'
 import { BACKOFF } from './attempts.ts'
 import { retryAfterMs } from './circuit.ts'
+import { type DestinationName, nameOf } from './destination-name.ts'
 import { publish } from './diagnostics.ts'
 import { asMillraceError, isMillraceError, MillraceError } from './errors.ts'
-import type { DestinationRef } from './unit.ts'
 
 export interface Patience {
-  readonly destination: Pick<DestinationRef, 'type' | 'name'>
+  readonly destination: DestinationName
   /** Over all attempts; one that is under way is not cut short. */
   readonly deadlineMs: number
   /** Ends the waiting for another attempt. */
@@ -33,11 +33,7 @@ export async function openPatiently(open: () => Promise<SinkSession>, patience: 
 }
 
 /** The failure of a destination, as its job tells it. */
-export function failureOf(destination: Patience['destination'], error: unknown): MillraceError {
+export function failureOf(destination: DestinationName, error: unknown): MillraceError {
   const { code, message, retryable, problems } = asMillraceError(error, 'unexpected error')
   return new MillraceError(code, `${nameOf(destination)}: ${message}`, { cause: error, retryable, problems })
-}
-
-export function nameOf({ type, name }: Patience['destination']): string {
-  return `${type}/${name}`
 }

@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os'
 import type { Sink } from '../sinks/sink.ts'
 import type { Source } from '../sources/source.ts'
 import type { Pace, Store } from '../stores/store.ts'
+import { nameOf } from './destination-name.ts'
 import { ConfigError, type Problem } from './errors.ts'
 import { readPace } from './pace.ts'
 import { MOST_SPAN_ROWS } from './plan.ts'
@@ -177,7 +178,7 @@ function resolveDestinations(
   if (options.sinks.length === 0) problems.push({ path: 'sinks', message: 'at least one is needed' })
   options.sinks.forEach((entry, index) => {
     const { sink, ...own } = isRegistration(entry) ? entry : { sink: entry }
-    const key = `${sink.type}/${sink.name}`
+    const key = nameOf(sink)
     if (destinations.has(key)) problems.push({ path: `sinks[${index}]`, message: `${key} is registered twice` })
     destinations.set(key, {
       sink,

@@ -3,6 +3,7 @@
  * by this process's monotonic clock, is taken over. Wall clocks of different machines are never compared.
  */
 import type { Claimable } from '../stores/store.ts'
+import { nameOf } from './destination-name.ts'
 import { publish } from './diagnostics.ts'
 import { type JobRun, runJob } from './job-run.ts'
 import type { Surroundings } from './owned-job.ts'
@@ -100,7 +101,7 @@ export class Owner {
     const { store, source, settings } = this.#surroundings
     const record = await store.get(jobId)
     if (record?.wishes.cancel) return true
-    if (!record?.destinations.every(({ type, name }) => settings.destinations.has(`${type}/${name}`))) return false
+    if (!record?.destinations.every(destination => settings.destinations.has(nameOf(destination)))) return false
     return (await source.tables()).includes(record.request.table)
   }
 }

@@ -1,5 +1,5 @@
 import type { JobRecord, Reopening } from '../stores/store.ts'
-import type { DestinationName } from './dead-letters.ts'
+import { type DestinationName, findNamed, nameOf } from './destination-name.ts'
 import type { Redelivery } from './engine.ts'
 import { RequestError } from './errors.ts'
 import type { Settings } from './options.ts'
@@ -13,7 +13,7 @@ export function planRedelivery(job: JobRecord, redelivery: Redelivery, settings:
   const { from, to } = redelivery.chunks ?? { from: 0, to: chunks }
   const isRange = Number.isInteger(from) && Number.isInteger(to) && from >= 0 && from <= to && to <= chunks
   if (!isRange) throw new RequestError([{ path: 'chunks', message: `must be a range within 0 to ${chunks}` }])
-  const known = job.destinations.find(destination => destination.type === type && destination.name === name)
+  const known = findNamed(job.destinations, redelivery)
   if (known) return { again: [{ uid: known.uid, from, to }] }
   const added = { type, name, uid: destinationUid(type, name) }
   return redelivery.chunks ? { added: [added], again: [{ uid: added.uid, from, to }] } : { added: [added] }
@@ -21,7 +21,7 @@ export function planRedelivery(job: JobRecord, redelivery: Redelivery, settings:
 
 /** Throws a `RequestError` that names those that are not registered. */
 export function requireSinks(destinations: readonly DestinationName[], settings: Settings): void {
-  const missing = destinations.map(({ type, name }) => `${type}/${name}`).filter(key => !settings.destinations.has(key))
+  const missing = destinations.map(nameOf).filter(key => !settings.destinations.has(key))
   if (missing.length > 0)
     throw new RequestError(missing.map(key => ({ path: 'destination', message: `no sink ${key} is registered` })))
 }

@@ -6,12 +6,13 @@ import { textRowChecksum } from '../columnar/text-row.ts'
 import type { Proof, SinkSession } from '../sinks/sink.ts'
 import type { DestinationRecord, Redriven, RedrivenRow } from '../stores/store.ts'
 import { refuseUnsent, type Written, writeBatch } from './attempts.ts'
+import { nameOf } from './destination-name.ts'
 import { closeWithin, openSession, uniqueKeyOf } from './destination-run.ts'
 import { publish } from './diagnostics.ts'
 import { Ending } from './ending.ts'
 import { DeliveryError } from './errors.ts'
 import { spanStarts } from './narrowing.ts'
-import { nameOf, openPatiently } from './opening.ts'
+import { openPatiently } from './opening.ts'
 import { toMessage } from './outgoing.ts'
 import type { OwnedJob } from './owned-job.ts'
 import { Pacer } from './pace.ts'
@@ -249,7 +250,7 @@ function unitOf(
 ): Unit {
   const { destinations, rowGroupBudgetBytes } = surroundings.settings
   const { type, name, uid, delivery } = to
-  const { delivery: options } = destinations.get(`${type}/${name}`)!
+  const { delivery: options } = destinations.get(nameOf(to))!
   const rows = createHash('sha256').update(letters.map(keyOf).join()).digest('hex').slice(0, 16)
   return {
     id: `${record.jobId}/${uid}/${delivery}/redrive-${rows}`,

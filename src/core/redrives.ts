@@ -1,5 +1,6 @@
 import type { JobRecord } from '../stores/store.ts'
-import { type DestinationName, requireDestination } from './dead-letters.ts'
+import { requireDestination } from './dead-letters.ts'
+import { type DestinationName, nameOf } from './destination-name.ts'
 import { CancelledError, MillraceError } from './errors.ts'
 import { isFinal } from './job.ts'
 import type { Surroundings } from './owned-job.ts'
@@ -21,7 +22,6 @@ export class Redrives {
   async run(record: JobRecord, to: DestinationName, signal: AbortSignal | undefined): Promise<RedriveResult> {
     const destination = requireDestination(record, to)
     const { jobId, status } = record
-    const name = `${to.type}/${to.name}`
     requireSinks([to], this.#surroundings.settings)
     if (!isFinal(status))
       throw new MillraceError(
@@ -29,7 +29,10 @@ export class Redrives {
         `job ${jobId} is ${status}: its dead letters can be sent again once it has ended`,
       )
     if (this.#running.get(jobId)?.has(destination.uid))
-      throw new MillraceError('conflict', `the dead letters of job ${jobId} for ${name} are being sent again already`)
+      throw new MillraceError(
+        'conflict',
+        `the dead letters of job ${jobId} for ${nameOf(to)} are being sent again already`,
+      )
     const ended = signal ? AbortSignal.any([signal, this.#closing.signal]) : this.#closing.signal
     ended.throwIfAborted()
     const job = { record, lease: { jobId, epoch: record.epoch }, surroundings: this.#surroundings }

@@ -1,5 +1,7 @@
 /** The words of the wire: what a client sends to create a backfill. The TypeScript types come from these schemas. */
+
 import { z } from 'zod'
+import { nameOf } from './destination-name.ts'
 
 /** More filter values than this do not fit in a request: they go into a value set, named by `values_ref`. */
 const MAX_INLINE_VALUES = 100_000
@@ -54,7 +56,7 @@ export const backfillRequestSchema = z.strictObject({
     .superRefine((destinations, context) => {
       const seen = new Set<string>()
       destinations.forEach((destination, index) => {
-        const key = `${destination.type}/${destination.name}`
+        const key = nameOf(destination)
         if (seen.has(key)) context.addIssue({ code: 'custom', path: [index], message: `${key} is named twice` })
         seen.add(key)
       })

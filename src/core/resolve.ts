@@ -8,6 +8,7 @@ import { readBound, readLiteral, type Scalar } from '../columnar/literal.ts'
 import type { ValueList } from '../columnar/predicate.ts'
 import type { Source, StageFilter, StageRequest } from '../sources/source.ts'
 import type { Store } from '../stores/store.ts'
+import { type DestinationName, findNamed, nameOf } from './destination-name.ts'
 import { type Problem, RequestError, StoreError } from './errors.ts'
 import type { Settings } from './options.ts'
 import { type BackfillRequest, backfillRequestSchema } from './request.ts'
@@ -28,9 +29,7 @@ export interface Surroundings {
   readonly sinks: readonly RegisteredSink[]
 }
 
-interface RegisteredSink {
-  readonly type: string
-  readonly name: string
+interface RegisteredSink extends DestinationName {
   readonly uniqueKey?: readonly string[]
 }
 
@@ -90,13 +89,12 @@ function resolveDestinations(
   sinks: Surroundings['sinks'],
   problems: Problem[],
 ): DestinationRef[] {
-  const known = sinks.map(({ type, name }) => `${type}/${name}`)
-  return destinations.map(({ type, name }, index) => {
-    if (!known.includes(`${type}/${name}`)) {
-      problems.push({
-        path: `destinations[${index}]`,
-        message: `unknown destination ${type}/${name}; ${thereAre(known)}`,
-      })
+  const known = sinks.map(nameOf)
+  return destinations.map((destination, index) => {
+    const { type, name } = destination
+    if (!known.includes(nameOf(destination))) {
+      const message = `unknown destination ${nameOf(destination)}; ${thereAre(known)}`
+      problems.push({ path: `destinations[${index}]`, message })
     }
     return { type, name, uid: destinationUid(type, name) }
   })
@@ -109,10 +107,10 @@ function checkUniqueKeys(
   problems: Problem[],
 ): void {
   const known = new Set(columns.map(({ name }) => name))
-  destinations.forEach(({ type, name }, index) => {
-    const { uniqueKey = [] } = sinks.find(sink => sink.type === type && sink.name === name) ?? {}
+  destinations.forEach((destination, index) => {
+    const { uniqueKey = [] } = findNamed(sinks, destination) ?? {}
     for (const column of uniqueKey.filter(column => !known.has(column))) {
-      const message = `the unique key of ${type}/${name} names ${JSON.stringify(column)}, which the table does not have`
+      const message = `the unique key of ${nameOf(destination)} names ${JSON.stringify(column)}, which the table does not have`
       problems.push({ path: `destinations[${index}]`, message })
     }
   })

@@ -1,6 +1,7 @@
 /** The first half of a job: its window becomes files. And their end: they are removed. */
 import type { Source, StageRequest, TableSchema } from '../sources/source.ts'
 import type { Manifest, StagingState } from '../stores/store.ts'
+import { nameOf } from './destination-name.ts'
 import { closeWithin, openSession } from './destination-run.ts'
 import { publish } from './diagnostics.ts'
 import { failureOf } from './opening.ts'
@@ -23,9 +24,7 @@ export async function stageJob(job: OwnedJob, signal: AbortSignal): Promise<Mani
     schema: resolved.schema,
     window: resolved.window,
     ...(resolved.filter ? { filter: resolved.filter } : {}),
-    sorted: record.destinations.some(
-      ({ type, name }) => destinations.get(`${type}/${name}`)!.delivery.order === 'total',
-    ),
+    sorted: record.destinations.some(destination => destinations.get(nameOf(destination))!.delivery.order === 'total'),
     fileBytes: settings.stagedFileBytes,
   }
   const { files, residual } = await source.stage(

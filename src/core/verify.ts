@@ -2,6 +2,7 @@
 import { addChecksums, hashRow, ZERO_CHECKSUM } from '../columnar/checksum.ts'
 import type { HeldRow, Sink } from '../sinks/sink.ts'
 import type { JobRecord, Manifest, Store } from '../stores/store.ts'
+import { findNamed, nameOf } from './destination-name.ts'
 import { RequestError } from './errors.ts'
 import type { Destination } from './options.ts'
 import { proofRows } from './proof.ts'
@@ -63,7 +64,7 @@ export async function verifyDelivery(
 ): Promise<Verification> {
   const receipt = await receiptOf(store, record, sink)
   const { type, name, uid, delivery, delivered, proof } = receipt
-  if (!sink.readBack) throw refusal(`what ${type}/${name} holds cannot be read back`)
+  if (!sink.readBack) throw refusal(`what ${nameOf(sink)} holds cannot be read back`)
   const known = {
     receipt,
     jobId: record.jobId,
@@ -173,11 +174,11 @@ function unitsOf(chunks: readonly ChunkReceipt[], manifest: Manifest | undefined
   })
 }
 
-async function receiptOf(store: Store, record: JobRecord, { type, name }: Sink): Promise<DestinationReceipt> {
+async function receiptOf(store: Store, record: JobRecord, sink: Sink): Promise<DestinationReceipt> {
   const { destinations } = await makeReceipt(store, record)
-  const receipt = destinations.find(destination => destination.type === type && destination.name === name)
+  const receipt = findNamed(destinations, sink)
   if (receipt) return receipt
-  throw refusal(`job ${record.jobId} does not have the destination ${type}/${name}`)
+  throw refusal(`job ${record.jobId} does not have the destination ${nameOf(sink)}`)
 }
 
 async function refusedRows(
