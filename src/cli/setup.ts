@@ -56,12 +56,7 @@ function urlSetup({ to = [], config }: SetupFlags, from: string, choice: TableCh
   if ('problem' in source) problems.push({ path: '--from', message: source.problem })
   if (config !== undefined) problems.push({ path: '--config', message: 'cannot be combined with --from' })
   if (choice.partitionKey === undefined) problems.push({ path: '--partition-key', message: 'is required with --from' })
-  const targets = to.flatMap(text => {
-    const target = parseTarget(text)
-    if (!('problem' in target)) return [target]
-    problems.push({ path: '--to', message: target.problem })
-    return []
-  })
+  const targets = readTargets(to, problems)
   return {
     destinations: targets.map(({ type, name }) => ({ type, name })),
     async options() {
@@ -74,6 +69,15 @@ function urlSetup({ to = [], config }: SetupFlags, from: string, choice: TableCh
       }
     },
   }
+}
+
+export function readTargets(to: readonly string[], problems: Problem[]): readonly Target[] {
+  return to.flatMap(text => {
+    const target = parseTarget(text)
+    if (!('problem' in target)) return [target]
+    problems.push({ path: '--to', message: target.problem })
+    return []
+  })
 }
 
 /** `TYPE:NAME`, or `TYPE/NAME` as messages of the engine have it. */

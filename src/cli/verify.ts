@@ -1,13 +1,14 @@
 import { Command } from 'commander'
-import { ERRORS, RequestError } from '../core/errors.ts'
+import { nameOf } from '../core/destination-name.ts'
+import { ERRORS, type Problem, RequestError } from '../core/errors.ts'
 import { type Destination, resolveOptions, type Settings } from '../core/options.ts'
 import type { Verification } from '../core/verify.ts'
 import type { Place } from '../core/verify-findings.ts'
 import type { JobRecord } from '../stores/store.ts'
 import { findConfig } from './config-file.ts'
-import { parseTarget } from './endpoint.ts'
 import { formatCount, formatTable } from './format.ts'
-import { createSink } from './setup.ts'
+import { collect } from './run.ts'
+import { createSink, readDestination, readTargets } from './setup.ts'
 import { configOption, requireJob, type StoreFlags, storeOption, withStore } from './store-access.ts'
 
 const HELP = `
@@ -68,24 +69,22 @@ interface Registered {
 async function readDestinations({ config: path, to }: VerifyFlags): Promise<Registered> {
   const config = await findConfig(path)
   if (config) {
-    const wanted = to?.map(text => text.replace(/^([^:/]+):/, '$1/'))
+    const wanted = to?.map(text => {
+      const named = readDestination(text)
+      return named ? nameOf(named) : text
+    })
     return { destinations: resolveOptions(config).destinations, wanted }
   }
   if (to === undefined) throw problem('is required where there is no millrace.config.ts and no --config')
-  const targets = to.map(text => {
-    const target = parseTarget(text)
-    if ('problem' in target) throw problem(target.problem)
-    return target
-  })
+  const problems: Problem[] = []
+  const targets = readTargets(to, problems)
+  if (problems.length > 0) throw new RequestError(problems)
   const sinks = await Promise.all(targets.map(createSink))
-  return {
-    destinations: resolveOptions({ sinks }).destinations,
-    wanted: targets.map(({ type, name }) => `${type}/${name}`),
-  }
+  return { destinations: resolveOptions({ sinks }).destinations, wanted: targets.map(nameOf) }
 }
 
 function chosen({ jobId, destinations: own }: JobRecord, { destinations, wanted }: Registered): readonly Destination[] {
-  const names = own.map(({ type, name }) => `${type}/${name}`)
+  const names = own.map(nameOf)
   return (wanted ?? names).map(name => {
     const found = names.includes(name) ? destinations.get(name) : undefined
     if (found) return found
@@ -131,8 +130,4 @@ function exitCodeOf(verifications: readonly Verification[]): number {
 
 function problem(message: string): RequestError {
   return new RequestError([{ path: '--to', message }])
-}
-
-function collect(value: string, earlier: readonly string[] = []): readonly string[] {
-  return [...earlier, value]
 }
