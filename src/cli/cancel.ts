@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { Command } from 'commander'
 import { ERRORS } from '../core/errors.ts'
+import { DEFAULT_LEASE_MS, Heartbeats } from '../core/heartbeats.ts'
 import { isFinal, type JobStatus } from '../core/job.ts'
 import type { EngineOptions } from '../core/options.ts'
 import type { JobRecord, Store } from '../stores/store.ts'
@@ -9,8 +10,6 @@ import { configOption, requireJob, type StoreFlags, storeOption, withStore } fro
 import { wishOf } from './wish.ts'
 
 const POLL_MS = 250
-/** The engine's default. Heartbeats come every half second at most, so a configured lease that is longer makes no difference. */
-const LEASE_MS = 30_000
 
 export function cancelCommand(done: (exitCode: number) => void): Command {
   return new Command('cancel')
@@ -43,14 +42,12 @@ interface Waiting extends Partial<Pick<EngineOptions, 'source' | 'leaseMs'>> {
 
 /** Takes over a job whose owner has been silent for a lease, as an engine would, and ends it. Exported for tests. */
 export async function waitForEnd(store: Store, jobId: string, waiting: Waiting): Promise<JobStatus> {
-  let seen = { mark: '', since: 0 }
+  // heartbeats come every half second at most, so that a configured lease that is longer makes no difference
+  const heartbeats = new Heartbeats(waiting.leaseMs ?? DEFAULT_LEASE_MS)
   for (;;) {
     const job = await requireJob(store, jobId)
     if (isFinal(job.status)) return job.status
-    const mark = `${job.epoch}/${job.beat}`
-    if (mark !== seen.mark) seen = { mark, since: performance.now() }
-    const silent = performance.now() - seen.since >= (waiting.leaseMs ?? LEASE_MS)
-    if (job.beat === 0 || silent) await endAbandoned(store, job, waiting)
+    if (heartbeats.isAbandoned(job)) await endAbandoned(store, job, waiting)
     else await delay(POLL_MS)
   }
 }

@@ -5,6 +5,7 @@ import type { Source } from '../sources/source.ts'
 import type { Pace, Store } from '../stores/store.ts'
 import { nameOf } from './destination-name.ts'
 import { ConfigError, type Problem } from './errors.ts'
+import { DEFAULT_LEASE_MS } from './heartbeats.ts'
 import { readPace } from './pace.ts'
 import { MOST_SPAN_ROWS } from './plan.ts'
 import type { Order } from './unit.ts'
@@ -155,7 +156,7 @@ export function resolveOptions(options: WithoutSource): Settings {
     stagedFileBytes: options.stagedFileBytes ?? 32 * MEBIBYTE,
     rowGroupBudgetBytes: options.rowGroupBudgetBytes ?? ROW_GROUP_BUDGET_BYTES,
     memoryBudgetBytes: options.memoryBudgetBytes ?? MEMORY_BUDGET_BYTES,
-    leaseMs: options.leaseMs ?? 30_000,
+    leaseMs: options.leaseMs ?? DEFAULT_LEASE_MS,
     cancelGraceMs: options.cancelGraceMs ?? 10_000,
     keepStagedMs: { failed: 24 * 3_600_000, completed: 0, ...options.keepStagedMs },
   }

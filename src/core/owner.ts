@@ -1,10 +1,10 @@
 /**
- * The jobs that this process owns, and those it may come to own: a job whose heartbeat has not moved for `leaseMs`, judged
- * by this process's monotonic clock, is taken over. Wall clocks of different machines are never compared.
+ * The jobs that this process owns, and those it may come to own: a job whose owner has been silent for `leaseMs` is taken over.
  */
 import type { Claimable } from '../stores/store.ts'
 import { nameOf } from './destination-name.ts'
 import { publish } from './diagnostics.ts'
+import { Heartbeats } from './heartbeats.ts'
 import { type JobRun, runJob } from './job-run.ts'
 import type { Surroundings } from './owned-job.ts'
 import { discardStaged } from './staging.ts'
@@ -12,7 +12,7 @@ import { discardStaged } from './staging.ts'
 export class Owner {
   readonly #surroundings: Surroundings
   readonly #runs = new Map<string, JobRun>()
-  readonly #seen = new Map<string, { readonly mark: string; readonly since: number }>()
+  readonly #heartbeats: Heartbeats
   readonly #scans: NodeJS.Timeout
   readonly #takeOver: boolean | readonly string[]
   /** What this process has begun, and goes on with if the store was away for a while. */
@@ -23,6 +23,7 @@ export class Owner {
   constructor(surroundings: Surroundings, takeOver: boolean | readonly string[]) {
     this.#surroundings = surroundings
     this.#takeOver = takeOver
+    this.#heartbeats = new Heartbeats(surroundings.settings.leaseMs)
     const scan = (): void => {
       this.#scanning = this.#scanning.then(() => this.#scan())
     }
@@ -58,9 +59,9 @@ export class Owner {
     try {
       const unfinished = await this.#surroundings.store.unfinished()
       const ours = unfinished.filter(job => !this.#runs.has(job.jobId) && this.#mayHave(job.jobId))
-      for (const known of this.#seen.keys()) if (!ours.some(job => job.jobId === known)) this.#seen.delete(known)
+      this.#heartbeats.keep(ours)
       for (const job of ours)
-        if (!this.#closed && this.#abandoned(job) && (await this.#isFit(job))) await this.claim(job)
+        if (!this.#closed && this.#heartbeats.isAbandoned(job) && (await this.#isFit(job))) await this.claim(job)
       await this.#discardExpired()
     } catch (error) {
       publish('warning', { message: 'looking for jobs to take over failed', error })
@@ -85,15 +86,6 @@ export class Owner {
   #mayHave(jobId: string): boolean {
     if (this.#begun.has(jobId)) return true
     return typeof this.#takeOver === 'boolean' ? this.#takeOver : this.#takeOver.includes(jobId)
-  }
-
-  #abandoned(job: Claimable): boolean {
-    if (job.beat === 0) return true // never claimed, or given up
-    const mark = `${job.epoch}/${job.beat}`
-    const seen = this.#seen.get(job.jobId)
-    if (seen?.mark === mark) return performance.now() - seen.since >= this.#surroundings.settings.leaseMs
-    this.#seen.set(job.jobId, { mark, since: performance.now() })
-    return false
   }
 
   /** Another process may serve other tables or destinations from the same store. To end a cancelled job takes neither. */
