@@ -4,6 +4,7 @@ import { ERRORS } from '../core/errors.ts'
 import { DEFAULT_LEASE_MS, Heartbeats } from '../core/heartbeats.ts'
 import { isFinal, type JobStatus } from '../core/job.ts'
 import type { EngineOptions } from '../core/options.ts'
+import { jobTransitions } from '../core/transitions.ts'
 import type { JobRecord, Store } from '../stores/store.ts'
 import { findConfig } from './config-file.ts'
 import { configOption, requireJob, type StoreFlags, storeOption, withStore } from './store-access.ts'
@@ -54,19 +55,14 @@ export async function waitForEnd(store: Store, jobId: string, waiting: Waiting):
 
 /** Leaves it alone if somebody else was faster. */
 async function endAbandoned(store: Store, job: JobRecord, { source, say }: Waiting): Promise<void> {
-  const { jobId, status, staging, request } = job
+  const { jobId, status, staging } = job
   const lease = await store.claim(job)
   if (!lease) return
-  const timeCompleted = new Date().toISOString()
-  await store.transition(lease, status, 'cancelled', {
-    timeCompleted,
-    ...(staging ? { staged: { state: 'discarding' } } : {}),
-  })
+  await jobTransitions(store, lease, status, () => {}).cancel({ state: staging ? 'discarding' : 'gone' })
   await store.release(lease)
   say(`no process runs job ${jobId}: ended it here`)
   if (!staging) return
-  const { discardStaged } = await import('../core/staging.ts')
-  const isSource = source !== undefined && (await source.tables()).includes(request.table)
-  if (isSource && (await discardStaged(source, staging))) await store.discarded(jobId)
-  else say('its staged files are removed when an engine with its source next starts on this store')
+  const { discardEnded } = await import('../core/staging.ts')
+  const gone = source !== undefined && (await discardEnded(job, store, source))
+  if (!gone) say('its staged files are removed when an engine with its source next starts on this store')
 }

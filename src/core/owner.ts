@@ -7,7 +7,7 @@ import { publish } from './diagnostics.ts'
 import { Heartbeats } from './heartbeats.ts'
 import { type JobRun, runJob } from './job-run.ts'
 import type { Surroundings } from './owned-job.ts'
-import { discardStaged } from './staging.ts'
+import { discardEnded } from './staging.ts'
 
 export class Owner {
   readonly #surroundings: Surroundings
@@ -72,15 +72,9 @@ export class Owner {
   async #discardExpired(): Promise<void> {
     const { store, source } = this.#surroundings
     for (const jobId of await store.expired(new Date().toISOString())) {
-      if (this.#closed || !(await this.#knowsTable(jobId))) continue
-      const staging = await store.beginDiscard(jobId)
-      if (staging && (await discardStaged(source, staging))) await store.discarded(jobId)
+      const record = this.#closed ? undefined : await store.get(jobId)
+      if (record) await discardEnded(record, store, source)
     }
-  }
-
-  async #knowsTable(jobId: string): Promise<boolean> {
-    const record = await this.#surroundings.store.get(jobId)
-    return record !== undefined && (await this.#surroundings.source.tables()).includes(record.request.table)
   }
 
   #mayHave(jobId: string): boolean {

@@ -1,6 +1,6 @@
 /** The first half of a job: its window becomes files. And their end: they are removed. */
 import type { Source, StageRequest, TableSchema } from '../sources/source.ts'
-import type { Manifest, StagingState } from '../stores/store.ts'
+import type { JobRecord, Manifest, StagingState, Store } from '../stores/store.ts'
 import { nameOf } from './destination-name.ts'
 import { closeWithin, openSession } from './destination-run.ts'
 import { publish } from './diagnostics.ts'
@@ -64,6 +64,16 @@ async function beginStaging({ record, lease, surroundings }: OwnedJob, signal: A
   const staging = { stagingId: `${record.jobId}-${lease.epoch}`, saved: null }
   await store.saveStaging(lease, staging)
   return staging
+}
+
+/** Removes the staged files of a job that has ended. Answers whether they are gone: they may be another source's, or not to be removed now. */
+export async function discardEnded({ jobId, request }: JobRecord, store: Store, source: Source): Promise<boolean> {
+  if (!(await source.tables()).includes(request.table)) return false
+  const staging = await store.beginDiscard(jobId)
+  if (!staging) return true
+  if (!(await discardStaged(source, staging))) return false
+  await store.discarded(jobId)
+  return true
 }
 
 const DISCARD_MS = 30_000
