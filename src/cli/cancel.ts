@@ -5,10 +5,10 @@ import { DEFAULT_LEASE_MS, Heartbeats } from '../core/heartbeats.ts'
 import { isFinal, type JobStatus } from '../core/job.ts'
 import type { EngineOptions } from '../core/options.ts'
 import { jobTransitions } from '../core/transitions.ts'
+import { wishOf } from '../core/wishes.ts'
 import type { JobRecord, Store } from '../stores/store.ts'
 import { findConfig } from './config-file.ts'
 import { configOption, requireJob, type StoreFlags, storeOption, withStore } from './store-access.ts'
-import { wishOf } from './wish.ts'
 
 const POLL_MS = 250
 
@@ -24,6 +24,7 @@ export function cancelCommand(done: (exitCode: number) => void): Command {
     .addOption(configOption())
     .action(async (jobId: string, flags: StoreFlags & { readonly wait?: boolean }) =>
       withStore(flags, async store => {
+        await requireJob(store, jobId)
         await wishOf(store, jobId, { cancel: true })
         process.stdout.write(`asked job ${jobId} to stop\n`)
         if (!flags.wait) return done(0)

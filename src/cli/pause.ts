@@ -1,6 +1,6 @@
 import { Command } from 'commander'
-import { configOption, type StoreFlags, storeOption, withStore } from './store-access.ts'
-import { wishOf } from './wish.ts'
+import { wishOf } from '../core/wishes.ts'
+import { configOption, requireJob, type StoreFlags, storeOption, withStore } from './store-access.ts'
 
 export function pauseCommand(done: (exitCode: number) => void): Command {
   return createCommand('pause', true, done).description(
@@ -18,7 +18,10 @@ function createCommand(name: string, pause: boolean, done: (exitCode: number) =>
     .addOption(storeOption())
     .addOption(configOption())
     .action(async (jobId: string, flags: StoreFlags) => {
-      await withStore(flags, store => wishOf(store, jobId, { pause }))
+      await withStore(flags, async store => {
+        await requireJob(store, jobId)
+        await wishOf(store, jobId, { pause })
+      })
       process.stdout.write(`asked job ${jobId} to ${name}\n`)
       done(0)
     })

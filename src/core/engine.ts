@@ -21,6 +21,7 @@ import type { BackfillRequest } from './request.ts'
 import { registeredSinks, resolveRequest } from './resolve.ts'
 import { inProcessRunner } from './runner.ts'
 import { type Verification, verifyDelivery } from './verify.ts'
+import { wishOf } from './wishes.ts'
 
 export interface Engine {
   /**
@@ -145,8 +146,7 @@ export function createEngine(options: EngineOptions): Engine {
   /** Of a job that is not final; its owner, here or elsewhere, hears of it. */
   async function wish(jobId: string, wishes: Wishes, scope?: Scope): Promise<Job> {
     await record(jobId, scope)
-    const after = await store.wish(jobId, wishes, ['staging', 'transporting'])
-    if (!after || isFinal(after.status)) throw new MillraceError('conflict', `job ${jobId} is already ${after?.status}`)
+    const after = await wishOf(store, jobId, wishes)
     owner.hurry(jobId)
     changes.announce(jobId)
     return toJob(after)
