@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { ConfigError } from '../core/errors.ts'
+import { ConfigError, messageOf } from '../core/errors.ts'
 import type { MillraceConfig } from './config.ts'
 
 const NAMES = ['millrace.config.ts', 'millrace.config.mjs', 'millrace.config.js']
@@ -18,7 +18,7 @@ export async function findConfig(path: string | undefined): Promise<MillraceConf
 
 async function load(path: string): Promise<MillraceConfig> {
   const module = await import(pathToFileURL(resolve(path)).href).catch(cause => {
-    throw new ConfigError(`${path} cannot be loaded: ${cause instanceof Error ? cause.message : cause}`, { cause })
+    throw new ConfigError(`${path} cannot be loaded: ${messageOf(cause)}`, { cause })
   })
   const config: unknown = module.default
   if (!isConfig(config))

@@ -2,8 +2,10 @@
  * The messages of Arrow IPC files and streams, found without reading their bodies.
  * Source: https://arrow.apache.org/docs/format/Columnar.html, "Serialization and Interprocess Communication (IPC)".
  */
+
 import { Message, type Schema } from 'apache-arrow'
 import { type FileBlock, Footer } from 'apache-arrow/ipc/metadata/file'
+import { messageOf } from '../core/errors.ts'
 import type { FileBytes } from './file-bytes.ts'
 import { corrupt } from './file-errors.ts'
 import type { PlannedChunk } from './read-plan.ts'
@@ -97,7 +99,7 @@ export function decoding<T>(name: string, decode: () => T): T {
   try {
     return decode()
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
+    const reason = messageOf(error)
     throw corrupt(name, `is no Arrow IPC data that can be decoded (${reason})`, error)
   }
 }

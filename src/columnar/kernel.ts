@@ -4,7 +4,7 @@
  * `MILLRACE_KERNEL` chooses: `wasm` insists on it, `javascript` does without; unset, it is used where it can be had.
  */
 import { readFileSync } from 'node:fs'
-import { ConfigError } from '../core/errors.ts'
+import { ConfigError, messageOf } from '../core/errors.ts'
 import type { ParquetKernelExports } from './parquet/kernel-exports.ts'
 
 /** What `kernel/index.ts` exports. Addresses and sizes are in bytes. */
@@ -42,7 +42,7 @@ export function chooseKernel(wanted: string | undefined = process.env['MILLRACE_
   try {
     return { kernel: instantiate(), reason: undefined }
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
+    const reason = messageOf(error)
     if (wanted === 'wasm') throw new ConfigError(`the WebAssembly kernel cannot be used: ${reason}`, { cause: error })
     return { kernel: undefined, reason }
   }

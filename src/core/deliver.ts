@@ -9,7 +9,7 @@ import { refuseUnsent, type Written, writeBatch } from './attempts.ts'
 import type { Credit } from './budget.ts'
 import { publish } from './diagnostics.ts'
 import { Ending } from './ending.ts'
-import { CancelledError, DeliveryError, MillraceError } from './errors.ts'
+import { CancelledError, DeliveryError, MillraceError, messageOf } from './errors.ts'
 import { deadLettersOf, openRefused, outcomesOf, type RefusedRow, toMessage } from './outgoing.ts'
 import type { Gate } from './pace.ts'
 import { planReading } from './plan.ts'
@@ -230,7 +230,7 @@ class UnitDelivery {
     const answer = maxDeadLetters > 0 ? await this.#tell({ deadLetters: deadLettersOf(filled, lost) }) : undefined
     if (answer?.deadLettersRefused === 0) return
     const cause = lost[0]?.cause
-    const reason = cause instanceof Error ? cause.message : String(cause)
+    const reason = messageOf(cause)
     throw new DeliveryError(`more than ${maxDeadLetters} rows were refused for good (maxDeadLetters): ${reason}`, {
       retryable: false,
       cause,

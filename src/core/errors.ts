@@ -148,9 +148,13 @@ export function isMillraceError(error: unknown): error is MillraceError {
   return typeof error === 'object' && error !== null && BRAND in error
 }
 
+/** What it says, whatever was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
 /** The error itself if it is one of millrace's, else an `internal` one around it: an unknown error is a failure with its cause. */
 export function asMillraceError(error: unknown, context: string): MillraceError {
   if (isMillraceError(error)) return error
-  const message = error instanceof Error ? error.message : String(error)
-  return new MillraceError('internal', `${context}: ${message}`, { cause: error })
+  return new MillraceError('internal', `${context}: ${messageOf(error)}`, { cause: error })
 }

@@ -18,7 +18,7 @@ import { isTrap } from '../columnar/trap.ts'
 import type { ValueSets } from '../columnar/value-sets.ts'
 import { publish } from './diagnostics.ts'
 import { type EncoderInUse, publishStart } from './encoder-in-use.ts'
-import { FormatError, isMillraceError, MillraceError } from './errors.ts'
+import { FormatError, isMillraceError, MillraceError, messageOf } from './errors.ts'
 import { Moved, ThreadRpc } from './thread-rpc.ts'
 import { Waits } from './waits.ts'
 
@@ -250,7 +250,7 @@ export class Lane {
 /** What came back from the lane, for a reader of this file. What is one of millrace's names the file already. */
 function inFile(file: string, error: unknown): unknown {
   if (isMillraceError(error)) return error
-  const reason = error instanceof Error ? error.message : String(error)
+  const reason = messageOf(error)
   const advice = isTrap(error) ? ': report it; MILLRACE_KERNEL=javascript does without the part that broke down' : ''
   const message = `reading the staged file ${JSON.stringify(file)} failed (${reason})${advice}`
   return new MillraceError('internal', message, { cause: error })
@@ -263,7 +263,7 @@ function stoppedOver(file: string, cause: unknown): MillraceError {
     const advice = 'stage smaller files or row groups, or columns with shorter values'
     return new FormatError('over_budget', `reading ${name} takes more memory than a lane has: ${advice}`, { cause })
   }
-  const reason = cause instanceof Error ? cause.message : String(cause)
+  const reason = messageOf(cause)
   return new MillraceError('internal', `a lane stopped while it read ${name} (${reason}): report it`, { cause })
 }
 

@@ -1,8 +1,10 @@
 /** From what a lane filled to what a sink gets, and from the sink's answer to what it means for each span. */
+
 import { addChecksums, rowChecksum, subtractChecksums, ZERO_CHECKSUM } from '../columnar/checksum.ts'
 import type { FilledBatch, Piece, TextColumn } from '../columnar/read-plan.ts'
 import type { OpenedRow } from '../columnar/reframe.ts'
 import { type MessageBatch, textBytes } from '../sinks/sink.ts'
+import { messageOf } from './errors.ts'
 import { spanStarts } from './narrowing.ts'
 import type { Outcome } from './settlement.ts'
 import type { DeadLetter, Unit } from './unit.ts'
@@ -80,7 +82,7 @@ export function deadLettersOf(filled: FilledBatch, refused: readonly RefusedRow[
     row: filled.rowNumbers[position]!,
     payload: Buffer.from(payload).toString(),
     key,
-    cause: cause instanceof Error ? cause.message : String(cause),
+    cause: messageOf(cause),
     time,
   }))
 }

@@ -10,7 +10,7 @@ import { nameOf } from './destination-name.ts'
 import { closeWithin, openSession, uniqueKeyOf } from './destination-run.ts'
 import { publish } from './diagnostics.ts'
 import { Ending } from './ending.ts'
-import { DeliveryError } from './errors.ts'
+import { DeliveryError, messageOf } from './errors.ts'
 import { spanStarts } from './narrowing.ts'
 import { openPatiently } from './opening.ts'
 import { toMessage } from './outgoing.ts'
@@ -190,7 +190,7 @@ class Page {
     for (let position = 0; position < rows; position++) {
       const { chunk } = pieces[starts.findLastIndex(start => start <= position)]!
       const row = rowNumbers[position]!
-      if (refused.has(position)) outcome.refused.push({ chunk, row, cause: reasonOf(refused.get(position)), time })
+      if (refused.has(position)) outcome.refused.push({ chunk, row, cause: messageOf(refused.get(position)), time })
       else outcome.delivered.push(this.#delivered(this.#letters.get(keyOf({ chunk, row }))!))
     }
     return outcome
@@ -271,8 +271,4 @@ function unitOf(
 
 function keyOf({ chunk, row }: Pick<DeadLetter, 'chunk' | 'row'>): string {
   return `${chunk}.${row}`
-}
-
-function reasonOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause)
 }

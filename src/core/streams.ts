@@ -14,7 +14,7 @@ import type { Encoding, FileAccess, FilledBatch, UnitReader } from '../columnar/
 import type { MessageBatch, SinkContext, SinkSession } from '../sinks/sink.ts'
 import type { StagedFile } from '../sources/source.ts'
 import { writeBatch } from './attempts.ts'
-import { DeliveryError } from './errors.ts'
+import { DeliveryError, messageOf } from './errors.ts'
 import { createLanes, type Lanes } from './lanes.ts'
 import { narrowAll } from './narrowing.ts'
 import { DELIVERY_DEFAULTS, ROW_GROUP_BUDGET_BYTES } from './options.ts'
@@ -152,7 +152,7 @@ export function sinkWritable(unit: Unit, session: SinkSession): Writable {
     })
     if (refused.size === 0) return
     const [cause] = refused.values()
-    const reason = cause instanceof Error ? cause.message : String(cause)
+    const reason = messageOf(cause)
     throw new DeliveryError(`${refused.size} rows were refused for good: ${reason}`, { retryable: false, cause })
   }
 

@@ -7,7 +7,7 @@
  * decoder ("a turn"), an uncaught trap during a turn is the failure of that file's call, and errors of reading never
  * enter the decoder. After a trap the decoder's memory is in no known state, and every call in this thread fails.
  */
-import { MillraceError } from '../../core/errors.ts'
+import { MillraceError, messageOf } from '../../core/errors.ts'
 import type { FileBytes } from '../file-bytes.ts'
 import { corrupt } from '../file-errors.ts'
 import { isTrap } from '../trap.ts'
@@ -68,7 +68,7 @@ export class ParquetCalls {
   }
 
   #undecodable(error: unknown): unknown {
-    const reason = error instanceof Error ? error.message : String(error)
+    const reason = messageOf(error)
     return corrupt(this.#name, `is no Parquet file that can be decoded (${reason})`, error)
   }
 }

@@ -5,7 +5,7 @@
 import { DataType, type RecordBatch } from 'apache-arrow'
 import { parseRecordBatch } from 'arrow-js-ffi'
 import { type FFIData, ParquetFile, type RecordBatch as WasmBatch, wasmMemory } from 'parquet-wasm/node'
-import { FormatError } from '../../core/errors.ts'
+import { FormatError, messageOf } from '../../core/errors.ts'
 import type { FileBytes } from '../file-bytes.ts'
 import type { Slice } from '../spans.ts'
 import { ParquetCalls } from './wasm-calls.ts'
@@ -99,7 +99,7 @@ function view(name: string, exported: FFIData, rows: number): RecordBatch {
       memory.grow(Math.ceil(rows / WASM_PAGE_BYTES))
       return checked(parse())
     }
-    const reason = error instanceof Error ? error.message : String(error)
+    const reason = messageOf(error)
     const problem = `has a column that cannot be read (${reason}): convert it where it is staged`
     throw new FormatError('unsupported_type', `the staged file ${JSON.stringify(name)} ${problem}`, {
       cause: error,

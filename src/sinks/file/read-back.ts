@@ -2,7 +2,7 @@
 import { createReadStream } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { DeliveryError } from '../../core/errors.ts'
+import { DeliveryError, messageOf } from '../../core/errors.ts'
 import type { DeliveredJob, HeldRow, ReadBack } from '../sink.ts'
 import { filePrefix } from './names.ts'
 
@@ -61,6 +61,6 @@ function rowOf(payload: Uint8Array): HeldRow {
 }
 
 function unreadable(path: string, cause: unknown): DeliveryError {
-  const reason = cause instanceof Error ? cause.message : String(cause)
+  const reason = messageOf(cause)
   return new DeliveryError(`cannot read ${path}: ${reason}`, { code: 'destination_misconfigured', cause })
 }
