@@ -12,7 +12,7 @@ import { Ending } from './ending.ts'
 import { CancelledError, DeliveryError, MillraceError, messageOf } from './errors.ts'
 import { deadLettersOf, openRefused, outcomesOf, type RefusedRow, toMessage } from './outgoing.ts'
 import type { Gate } from './pace.ts'
-import { planReading } from './plan.ts'
+import { encodingOf, planReading, planWriting } from './plan.ts'
 import { mergeProof } from './proof.ts'
 import { Settlement } from './settlement.ts'
 import type { Checkpoint, Proof, ReportAnswer, Unit, UnitReport } from './unit.ts'
@@ -85,24 +85,21 @@ class UnitDelivery {
 
   constructor(unit: Unit, tools: UnitTools, ending: Ending, own: readonly Checkpoint[] | undefined) {
     const { session } = tools
-    const { inFlight = 4, inFlightPerPartition = inFlight, lingerMs = 100 } = session.limits ?? {}
     const from = own ?? unit.from
-    // what waits for another attempt must not be overtaken
-    const oneByOne = unit.order !== 'none' && (session.retries ?? 'engine') === 'engine'
     this.#unit = unit
     this.#tools = tools
     this.#session = session
     this.#ending = ending
     this.#own = own
-    this.#encoding = session.encoding ?? { kind: 'rows' }
-    this.#lingerMs = lingerMs
+    this.#encoding = encodingOf(session)
+    this.#lingerMs = session.limits?.lingerMs ?? 100
     this.#settlement = new Settlement(from, {
       ...unit.limits,
       spanRows: unit.spanRows,
       frees: session.commit ? 'written' : 'stored',
     })
     this.#queue = new WriteQueue<Outgoing>(
-      { inFlight, inFlightPerPartition: oneByOne ? 1 : inFlightPerPartition },
+      planWriting(unit, session),
       outgoing => this.#write(outgoing),
       () => this.#wake(),
       ({ filled }) => filled.refusal !== undefined || this.#gate.take(filled.rows, filled.bytes.length),

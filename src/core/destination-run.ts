@@ -12,6 +12,7 @@ import { failureOf, openPatiently } from './opening.ts'
 import type { Destination } from './options.ts'
 import type { OwnedJob } from './owned-job.ts'
 import type { Pacer } from './pace.ts'
+import { encodingOf } from './plan.ts'
 import { storedValues } from './resolve.ts'
 import type { Delivery } from './runner.ts'
 import type { Checkpoint, ReportAnswer, Unit, UnitLimits, UnitReport } from './unit.ts'
@@ -86,7 +87,7 @@ export async function openSession(
     saved,
     save: state => store.setDestination(lease, uid, { saved: state }),
     reframe: async (batch, groups) =>
-      narrowAll(batch, (await opening).encoding ?? { kind: 'rows' }, groups, (...parts) => lanes.reframe(...parts)),
+      narrowAll(batch, encodingOf(await opening), groups, (...parts) => lanes.reframe(...parts)),
     signal,
   })
   const waits = new Waits()

@@ -1,8 +1,9 @@
 /** What is planned once, so that it is the same whenever it is needed. */
-import type { ReadPlan } from '../columnar/read-plan.ts'
+import type { Encoding, ReadPlan } from '../columnar/read-plan.ts'
 import type { SinkSession } from '../sinks/sink.ts'
 import type { StagedFile } from '../sources/source.ts'
 import type { Checkpoint, Unit } from './unit.ts'
+import type { WriteQueueLimits } from './write-queue.ts'
 
 /**
  * Runs of chunks that make up the units of a delivery: consecutive files until they come to `unitBytes`, so that many small
@@ -53,7 +54,7 @@ export function planReading(unit: Unit, session: SinkSession, from: readonly Che
       })),
     spanRows: unit.spanRows,
     ...(unit.predicate ? { predicate: unit.predicate } : {}),
-    encoding: session.encoding ?? { kind: 'rows' },
+    encoding: encodingOf(session),
     ...(session.asks?.ids ? { ids: unit.uniqueKey ?? { job: unit.jobId } } : {}),
     ...(session.asks?.columns ? { columns: session.asks.columns } : {}),
     batchRows: session.limits?.batchRows ?? 10_000,
@@ -63,6 +64,18 @@ export function planReading(unit: Unit, session: SinkSession, from: readonly Che
     checksums: unit.limits.checksums,
     ...(session.asks?.sharedMemory ? { sharedMemory: true } : {}),
   }
+}
+
+/** How many batches of a unit may be written at the same time. */
+export function planWriting({ order }: Unit, { limits = {}, retries = 'engine' }: SinkSession): WriteQueueLimits {
+  const { inFlight = 4, inFlightPerPartition = inFlight } = limits
+  // what waits for another attempt must not be overtaken
+  const oneByOne = order !== 'none' && retries === 'engine'
+  return { inFlight, inFlightPerPartition: oneByOne ? 1 : inFlightPerPartition }
+}
+
+export function encodingOf({ encoding = { kind: 'rows' } }: Pick<SinkSession, 'encoding'>): Encoding {
+  return encoding
 }
 
 export function formatOf({ name, format }: StagedFile): NonNullable<StagedFile['format']> {

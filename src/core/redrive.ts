@@ -16,7 +16,7 @@ import { openPatiently } from './opening.ts'
 import { toMessage } from './outgoing.ts'
 import type { OwnedJob } from './owned-job.ts'
 import { Pacer } from './pace.ts'
-import { planReading } from './plan.ts'
+import { planReading, planWriting } from './plan.ts'
 import type { DeadLetter, Unit } from './unit.ts'
 import { WriteQueue } from './write-queue.ts'
 
@@ -135,11 +135,9 @@ class Page {
 
   /** As many at a time as in a first delivery, and those of a partition in order. Rejects with the first error, once none is under way. */
   async #writeAll(batches: readonly FilledBatch[], ending: Ending): Promise<void> {
-    const { inFlight = 4, inFlightPerPartition = inFlight } = this.#session.limits ?? {}
-    const oneByOne = this.#unit.order !== 'none' && (this.#session.retries ?? 'engine') === 'engine'
     const idle = Promise.withResolvers<void>()
     const queue = new WriteQueue<FilledBatch>(
-      { inFlight, inFlightPerPartition: oneByOne ? 1 : inFlightPerPartition },
+      planWriting(this.#unit, this.#session),
       async batch => {
         try {
           await this.#settle(batch, await this.#write(batch, ending.signal))
@@ -171,7 +169,7 @@ class Page {
 
   async #write(filled: FilledBatch, signal: AbortSignal): Promise<Written> {
     if (filled.refusal !== undefined) return refuseUnsent(filled.rows, filled.refusal)
-    const encoding = this.#session.encoding ?? { kind: 'rows' }
+    const { encoding } = this.#plan
     return writeBatch(this.#session, toMessage(this.#unit, filled), { ...this.#unit.limits, encoding, signal })
   }
 

@@ -19,7 +19,7 @@ import { createLanes, type Lanes } from './lanes.ts'
 import { narrowAll } from './narrowing.ts'
 import { DELIVERY_DEFAULTS, ROW_GROUP_BUDGET_BYTES } from './options.ts'
 import { toMessage } from './outgoing.ts'
-import { planReading, planSpanRows } from './plan.ts'
+import { encodingOf, planReading, planSpanRows } from './plan.ts'
 import type { Unit } from './unit.ts'
 
 const DESTINATION = { type: 'stream', name: 'stream', uid: '00000000-0000-8000-8000-000000000000' }
@@ -75,7 +75,7 @@ export function batchReadable(
   options: { readonly lanes?: number } = {},
 ): Readable {
   const ended = new AbortController()
-  const encoding = session.encoding ?? { kind: 'rows' }
+  const encoding = encodingOf(session)
   const files = new Map(unit.chunks.map(({ chunk, file }) => [chunk, file]))
   const openFile = (chunk: number): Promise<FileAccess> => access(files.get(chunk)!, ended.signal)
   let lanes: Lanes | undefined
@@ -146,7 +146,7 @@ export function sinkWritable(unit: Unit, session: SinkSession): Writable {
 
   async function deliver(batch: MessageBatch): Promise<void> {
     const { refused } = await writeBatch(session, batch, {
-      encoding: session.encoding ?? { kind: 'rows' },
+      encoding: encodingOf(session),
       ...unit.limits,
       signal: ended.signal,
     })

@@ -11,18 +11,9 @@ import { reframe } from '../columnar/reframe.ts'
 import type { Json } from '../core/json.ts'
 import { narrowAll } from '../core/narrowing.ts'
 import { toMessage } from '../core/outgoing.ts'
+import { encodingOf } from '../core/plan.ts'
 import { mergeProof } from '../core/proof.ts'
-import type {
-  Checkpoint,
-  Encoding,
-  HeldRow,
-  MessageBatch,
-  Proof,
-  Sink,
-  SinkSession,
-  TextColumn,
-  Unit,
-} from '../sinks/sink.ts'
+import type { Checkpoint, HeldRow, MessageBatch, Proof, Sink, SinkSession, TextColumn, Unit } from '../sinks/sink.ts'
 
 const SPAN_ROWS = 8_192
 
@@ -82,10 +73,6 @@ export async function openSession(job: TestJob, probe = false): Promise<SinkSess
     signal: new AbortController().signal,
   })
   return session
-}
-
-function encodingOf(session: SinkSession): Encoding {
-  return session.encoding ?? { kind: 'rows' }
 }
 
 function destination(sink: Sink) {
