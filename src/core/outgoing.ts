@@ -76,13 +76,21 @@ function checksumWithout(piece: Piece, lost: readonly RefusedRow[], ids: TextCol
 
 export function deadLettersOf(filled: FilledBatch, refused: readonly RefusedRow[]): DeadLetter[] {
   const time = new Date().toISOString()
-  const starts = spanStarts(filled.pieces)
+  const placeOf = placesIn(filled)
   return refused.map(({ position, payload, key, cause }) => ({
-    chunk: filled.pieces[starts.findLastIndex(start => start <= position)]!.chunk,
-    row: filled.rowNumbers[position]!,
+    ...placeOf(position),
     payload: Buffer.from(payload).toString(),
     key,
     cause: messageOf(cause),
     time,
   }))
+}
+
+/** Answers where the row at a position of the batch lies in its job. */
+export function placesIn({ pieces, rowNumbers }: FilledBatch): (position: number) => Pick<DeadLetter, 'chunk' | 'row'> {
+  const starts = spanStarts(pieces)
+  return position => ({
+    chunk: pieces[starts.findLastIndex(start => start <= position)]!.chunk,
+    row: rowNumbers[position]!,
+  })
 }

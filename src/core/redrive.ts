@@ -11,9 +11,8 @@ import { closeWithin, openSession, uniqueKeyOf } from './destination-run.ts'
 import { publish } from './diagnostics.ts'
 import { Ending } from './ending.ts'
 import { DeliveryError, messageOf } from './errors.ts'
-import { spanStarts } from './narrowing.ts'
 import { openPatiently } from './opening.ts'
-import { toMessage } from './outgoing.ts'
+import { placesIn, toMessage } from './outgoing.ts'
 import type { OwnedJob } from './owned-job.ts'
 import { Pacer } from './pace.ts'
 import { planReading, planWriting } from './plan.ts'
@@ -181,15 +180,14 @@ class Page {
     else await this.#store(outcome)
   }
 
-  #outcomeOf({ rows, pieces, rowNumbers }: FilledBatch, { refused, proof }: Written): Redriven {
-    const starts = spanStarts(pieces)
+  #outcomeOf(filled: FilledBatch, { refused, proof }: Written): Redriven {
+    const placeOf = placesIn(filled)
     const time = new Date().toISOString()
     const outcome = { delivered: [] as RedrivenRow[], refused: [] as Redriven['refused'][number][], proof }
-    for (let position = 0; position < rows; position++) {
-      const { chunk } = pieces[starts.findLastIndex(start => start <= position)]!
-      const row = rowNumbers[position]!
-      if (refused.has(position)) outcome.refused.push({ chunk, row, cause: messageOf(refused.get(position)), time })
-      else outcome.delivered.push(this.#delivered(this.#letters.get(keyOf({ chunk, row }))!))
+    for (let position = 0; position < filled.rows; position++) {
+      const place = placeOf(position)
+      if (refused.has(position)) outcome.refused.push({ ...place, cause: messageOf(refused.get(position)), time })
+      else outcome.delivered.push(this.#delivered(this.#letters.get(keyOf(place))!))
     }
     return outcome
   }
