@@ -147,19 +147,21 @@ interface Progress {
 }
 
 function deliveryOf(
-  { type, name, uid, delivery: number }: DestinationRecord,
+  destination: DestinationRecord,
   manifest: Manifest,
-  { record, lease, surroundings }: OwnedJob,
+  job: OwnedJob,
   control: Control,
   { session, memory, pending, stored }: Progress,
 ): Delivery {
+  const { record, lease, surroundings } = job
+  const { uid } = destination
   const { source, store, lanes, settings, onChanged } = surroundings
-  const { delivery } = settings.destinations.get(nameOf({ type, name }))!
+  const { delivery } = settings.destinations.get(nameOf(destination))!
   const started = new Set<number>()
   const pacer = control.pacer(uid, delivery.pace)
   const retries = session.retries ?? 'engine'
   const circuit = new Circuit(event =>
-    publish('circuit', { job_id: record.jobId, destination: nameOf({ type, name }), ...event }),
+    publish('circuit', { job_id: record.jobId, destination: nameOf(destination), ...event }),
   )
 
   /** Only a unit that is started again can have moved since this process began. */
@@ -171,21 +173,15 @@ function deliveryOf(
   }
 
   async function start(index: number): Promise<Unit> {
-    const id = `${record.jobId}/${uid}/${number}/${index}`
+    const id = `${record.jobId}/${uid}/${destination.delivery}/${index}`
     return {
       id,
       attempt: await store.startUnit(lease, id),
-      jobId: record.jobId,
-      organizationId: record.organizationId,
-      leaseEpoch: lease.epoch,
-      destination: { type, name, uid },
-      delivery: number,
+      ...commonOf(job, destination),
       chunks: manifest.units[index]!.map(chunk => ({ chunk, file: manifest.files[chunk]! })),
       from: await checkpointsOf(index),
       ...(manifest.residual ? { predicate: manifest.residual } : {}),
       spanRows: manifest.spanRows,
-      order: delivery.order,
-      ...uniqueKeyOf(delivery, record.request.table),
       limits: limitsOf(delivery, settings.rowGroupBudgetBytes),
     }
   }
@@ -222,9 +218,23 @@ function deliveryOf(
   }
 }
 
-/** What names the rows of a table for a destination, where that is not their place in the job. */
-export function uniqueKeyOf({ uniqueKey }: Destination['delivery'], table: string): Pick<Unit, 'uniqueKey'> {
-  return uniqueKey.length > 0 ? { uniqueKey: { table, columns: uniqueKey } } : {}
+type Common = 'jobId' | 'organizationId' | 'leaseEpoch' | 'destination' | 'delivery' | 'order' | 'uniqueKey'
+
+/** What all units of a job have in common that go to one destination. */
+export function commonOf(
+  { record, lease, surroundings }: OwnedJob,
+  { type, name, uid, delivery }: DestinationRecord,
+): Pick<Unit, Common> {
+  const { order, uniqueKey } = surroundings.settings.destinations.get(nameOf({ type, name }))!.delivery
+  return {
+    jobId: record.jobId,
+    organizationId: record.organizationId,
+    leaseEpoch: lease.epoch,
+    destination: { type, name, uid },
+    delivery,
+    order,
+    ...(uniqueKey.length > 0 ? { uniqueKey: { table: record.request.table, columns: uniqueKey } } : {}),
+  }
 }
 
 /** What a destination may have unsettled is shared out evenly among the units under way. */

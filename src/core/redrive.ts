@@ -7,7 +7,7 @@ import type { Proof, SinkSession } from '../sinks/sink.ts'
 import type { DestinationRecord, Redriven, RedrivenRow } from '../stores/store.ts'
 import { refuseUnsent, type Written, writeBatch } from './attempts.ts'
 import { nameOf } from './destination-name.ts'
-import { closeWithin, openSession, uniqueKeyOf } from './destination-run.ts'
+import { closeWithin, commonOf, openSession } from './destination-run.ts'
 import { publish } from './diagnostics.ts'
 import { Ending } from './ending.ts'
 import { DeliveryError, messageOf } from './errors.ts'
@@ -239,29 +239,17 @@ class Page {
  * Named by its rows: what a crash repeats has the same name, and takes the place of what a sink may have kept under it; what is sent
  * later has another.
  */
-function unitOf(
-  { record, lease, surroundings }: OwnedJob,
-  to: DestinationRecord,
-  letters: readonly DeadLetter[],
-): Unit {
-  const { destinations, rowGroupBudgetBytes } = surroundings.settings
-  const { type, name, uid, delivery } = to
-  const { delivery: options } = destinations.get(nameOf(to))!
+function unitOf(job: OwnedJob, to: DestinationRecord, letters: readonly DeadLetter[]): Unit {
+  const { destinations, rowGroupBudgetBytes } = job.surroundings.settings
   const rows = createHash('sha256').update(letters.map(keyOf).join()).digest('hex').slice(0, 16)
   return {
-    id: `${record.jobId}/${uid}/${delivery}/redrive-${rows}`,
+    ...commonOf(job, to),
+    id: `${job.record.jobId}/${to.uid}/${to.delivery}/redrive-${rows}`,
     attempt: 1,
-    jobId: record.jobId,
-    organizationId: record.organizationId,
-    leaseEpoch: lease.epoch,
-    destination: { type, name, uid },
-    delivery,
     chunks: [],
     from: [],
     spanRows: 1,
-    order: options.order,
-    ...uniqueKeyOf(options, record.request.table),
-    limits: { ...options, rowGroupBudgetBytes },
+    limits: { ...destinations.get(nameOf(to))!.delivery, rowGroupBudgetBytes },
   }
 }
 
