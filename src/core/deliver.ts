@@ -16,6 +16,7 @@ import { encodingOf, planReading, planWriting } from './plan.ts'
 import { mergeProof } from './proof.ts'
 import { Settlement } from './settlement.ts'
 import type { Checkpoint, Proof, ReportAnswer, Unit, UnitReport } from './unit.ts'
+import { answerOf } from './unit-calls.ts'
 import type { UnitTools } from './unit-tools.ts'
 import { WriteQueue } from './write-queue.ts'
 
@@ -29,8 +30,7 @@ export async function deliverUnit(unit: Unit, tools: UnitTools, signal: AbortSig
   const ending = new Ending(signal)
   try {
     ending.signal.throwIfAborted()
-    const { deliveryDeadlineMs } = unit.limits
-    const own = await ending.within(tools.session.begin?.(unit), deliveryDeadlineMs, () => tooLate('begin', unit))
+    const own = await answerOf('begin', tools.session.begin?.(unit), unit, ending)
     const result = await new UnitDelivery(unit, tools, ending, own).run()
     publish('unit', { unit: unit.id, attempt: unit.attempt, event: result })
     return result
@@ -250,9 +250,7 @@ class UnitDelivery {
   async #commit(): Promise<void> {
     if (!this.#session.commit || this.#stop === 'cancel') return
     const upTo = this.#settlement.take()
-    const { deliveryDeadlineMs } = this.#unit.limits
-    const committed = this.#session.commit(this.#unit, upTo)
-    const proof = await this.#ending.within(committed, deliveryDeadlineMs, () => tooLate('commit', this.#unit))
+    const proof = await answerOf('commit', this.#session.commit(this.#unit, upTo), this.#unit, this.#ending)
     await this.#tell({ checkpoints: upTo, proof: mergeProof([...this.#proof.splice(0), ...(proof ?? [])]) })
     this.#settlement.stored()
     this.#uncommittedRows = 0
@@ -382,12 +380,6 @@ class UnitDelivery {
       this.#wake = resolve
     })
   }
-}
-
-function tooLate(call: 'begin' | 'commit', { id, limits }: Unit): DeliveryError {
-  return new DeliveryError(`unit ${id}: ${call} did not end within ${limits.deliveryDeadlineMs / 1000} s`, {
-    code: 'destination_unavailable',
-  })
 }
 
 function lostRows(unit: Unit): MillraceError {

@@ -3,20 +3,21 @@ import { createHash } from 'node:crypto'
 import { ZERO_CHECKSUM } from '../columnar/checksum.ts'
 import type { FilledBatch, ReadPlan } from '../columnar/read-plan.ts'
 import { textRowChecksum } from '../columnar/text-row.ts'
-import type { Proof, SinkSession } from '../sinks/sink.ts'
+import type { SinkSession } from '../sinks/sink.ts'
 import type { DestinationRecord, Redriven, RedrivenRow } from '../stores/store.ts'
 import { refuseUnsent, type Written, writeBatch } from './attempts.ts'
 import { nameOf } from './destination-name.ts'
 import { closeWithin, commonOf, openSession } from './destination-run.ts'
 import { publish } from './diagnostics.ts'
 import { Ending } from './ending.ts'
-import { DeliveryError, messageOf } from './errors.ts'
+import { messageOf } from './errors.ts'
 import { openPatiently } from './opening.ts'
 import { placesIn, toMessage } from './outgoing.ts'
 import type { OwnedJob } from './owned-job.ts'
 import { Pacer } from './pace.ts'
 import { planReading, planWriting } from './plan.ts'
 import type { DeadLetter, Unit } from './unit.ts'
+import { answerOf } from './unit-calls.ts'
 import { WriteQueue } from './write-queue.ts'
 
 export interface RedriveResult {
@@ -121,7 +122,7 @@ class Page {
     let finished = false
     try {
       ending.signal.throwIfAborted()
-      await this.#within(ending, 'begin', this.#session.begin?.(this.#unit))
+      await answerOf('begin', this.#session.begin?.(this.#unit), this.#unit, ending)
       await this.#writeAll(batches, ending)
       if (this.#session.commit) await this.#commit(ending)
       finished = true
@@ -200,7 +201,7 @@ class Page {
 
   /** Rows count as delivered only now. */
   async #commit(ending: Ending): Promise<void> {
-    const proof: Proof = (await this.#within(ending, 'commit', this.#session.commit!(this.#unit, []))) ?? []
+    const proof = (await answerOf('commit', this.#session.commit!(this.#unit, []), this.#unit, ending)) ?? []
     const all = this.#uncommitted
     await this.#store({
       delivered: all.flatMap(({ delivered }) => delivered),
@@ -214,15 +215,6 @@ class Page {
     await surroundings.store.redriven(record.jobId, this.#unit.destination.uid, outcome)
     this.#total.redriven += outcome.delivered.length
     this.#total.refused += outcome.refused.length
-  }
-
-  #within<T>(ending: Ending, call: 'begin' | 'commit', work: Promise<T> | undefined): Promise<T | undefined> {
-    const { deliveryDeadlineMs } = this.#unit.limits
-    const late = () =>
-      new DeliveryError(`${call} did not end within ${deliveryDeadlineMs / 1000} s`, {
-        code: 'destination_unavailable',
-      })
-    return ending.within<T | undefined>(work, deliveryDeadlineMs, late)
   }
 
   /** What fails here does not hide the error before it. */
