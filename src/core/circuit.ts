@@ -7,6 +7,7 @@
  */
 import { ExponentialBackoff, halfJitterGenerator, type IBackoff } from 'cockatiel'
 import { isMillraceError } from './errors.ts'
+import { LONGEST_TIMER_MS } from './timers.ts'
 
 /** What an attempt showed. */
 export interface Attempted {
@@ -19,8 +20,6 @@ export type CircuitEvent = { readonly event: 'opened'; readonly error: unknown }
 /** So many failures in a row: more than one broken connection of a busy client comes to, few enough to be felt at once. */
 const FAILURES = 5
 const PAUSE = new ExponentialBackoff({ generator: halfJitterGenerator, initialDelay: 1_000, maxDelay: 60_000 })
-/** A Node timer of more is one of 1 ms. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1
 
 export class Circuit {
   readonly #onEvent: (event: CircuitEvent) => void

@@ -8,6 +8,7 @@ import { ConfigError, type Problem } from './errors.ts'
 import { DEFAULT_LEASE_MS } from './heartbeats.ts'
 import { readPace } from './pace.ts'
 import { MOST_SPAN_ROWS } from './plan.ts'
+import { LONGEST_TIMER_MS } from './timers.ts'
 import type { Order } from './unit.ts'
 
 export interface EngineOptions {
@@ -223,9 +224,6 @@ function resolveDelivery(
   }
   return delivery
 }
-
-/** A Node timer of more is one of 1 ms. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1
 
 function checkNumbers(path: string, numbers: Readonly<Record<string, number>>, problems: Problem[]): void {
   for (const [name, value] of Object.entries(numbers)) {

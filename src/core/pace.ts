@@ -4,6 +4,7 @@
  */
 import type { Pace, Wishes } from '../stores/store.ts'
 import type { Problem } from './errors.ts'
+import { LONGEST_TIMER_MS } from './timers.ts'
 
 /** What one unit passes on the way to its destination. */
 export interface Gate {
@@ -26,9 +27,6 @@ interface Need {
   readonly rows: number
   readonly bytes: number
 }
-
-/** A Node timer of more is one of 1 ms. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1
 
 export class Pacer {
   readonly #rows = new Bucket()

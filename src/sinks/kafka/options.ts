@@ -1,6 +1,7 @@
 import type { ConnectionOptions } from 'node:tls'
 import { z } from 'zod'
 import { ConfigError } from '../../core/errors.ts'
+import { LONGEST_TIMER_MS } from '../../core/timers.ts'
 
 export interface KafkaSinkOptions {
   /** What requests call it: `{ "type": "kafka", "name": name }`. */
@@ -79,10 +80,7 @@ export type KafkaSasl =
 export type Credential = string | (() => string | Promise<string>)
 
 const text = z.string().min(1)
-const duration = z
-  .int()
-  .min(1)
-  .max(2 ** 31 - 1)
+const duration = z.int().min(1).max(LONGEST_TIMER_MS)
 const credential = z.union([text, z.custom<() => string | Promise<string>>(value => typeof value === 'function')], {
   error: 'must be a string or a function that provides one',
 })
