@@ -48,18 +48,15 @@ export function isExpired(staged: StagedState | undefined, now: string): boolean
   return staged.state === 'discarding' || (staged.until !== undefined && staged.until <= now)
 }
 
-/** A row that was a dead letter was delivered. Undefined where the chunk's tallies do not reach up to it and need no change. */
-export function redrive(
-  checkpoint: Checkpoint | undefined,
-  { row, bytes, checksum }: RedrivenRow,
-): Checkpoint | undefined {
-  if (checkpoint === undefined || row >= checkpoint.row) return undefined
+/** Rows of a chunk that were dead letters were delivered. Its tallies need no change for rows that they do not reach up to. */
+export function redrive(checkpoint: Checkpoint, rows: readonly RedrivenRow[]): Checkpoint {
+  const counted = rows.filter(({ row }) => row < checkpoint.row)
   return {
     ...checkpoint,
-    delivered: checkpoint.delivered + 1,
-    deadLettered: checkpoint.deadLettered - 1,
-    bytes: checkpoint.bytes + bytes,
-    checksum: addHex(checkpoint.checksum, checksum),
+    delivered: checkpoint.delivered + counted.length,
+    deadLettered: checkpoint.deadLettered - counted.length,
+    bytes: counted.reduce((sum, { bytes }) => sum + bytes, checkpoint.bytes),
+    checksum: counted.reduce((sum, { checksum }) => addHex(sum, checksum), checkpoint.checksum),
   }
 }
 

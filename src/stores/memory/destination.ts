@@ -39,9 +39,9 @@ export class MemoryDestination {
 
   redrive({ delivered, refused, proof }: Redriven): number {
     const found = delivered.filter(({ chunk, row }) => this.deadLetters.delete(`${chunk}/${row}`))
-    for (const row of found) {
-      const after = redrive(this.checkpoints.get(row.chunk), row)
-      if (after) this.checkpoints.set(row.chunk, after)
+    for (const [chunk, rows] of Map.groupBy(found, row => row.chunk)) {
+      const checkpoint = this.checkpoints.get(chunk)
+      if (checkpoint) this.checkpoints.set(chunk, redrive(checkpoint, rows))
     }
     for (const { chunk, row, ...why } of refused) {
       const letter = this.deadLetters.get(`${chunk}/${row}`)

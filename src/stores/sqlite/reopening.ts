@@ -1,6 +1,5 @@
 /** What becomes of a job after its end: it goes on, its staged files are removed, its dead letters are delivered. */
 import type { JobStatus } from '../../core/job.ts'
-import type { Checkpoint } from '../../core/unit.ts'
 import { isUnfinished, leftOut, noJob, notFinal, redrive, requireReopenable, wishesLeft } from '../rules.ts'
 import type { Redriven, RedrivenRow, Reopening, StagingState } from '../store.ts'
 import { countChunksLeft } from './chunks-left.ts'
@@ -46,7 +45,7 @@ export function reopeningCalls(db: Database) {
         const destination = findDestination(db, jobId, uid)
         for (const letter of refused) keepLetter(db, destination, letter)
         storeProof(db, destination, proof)
-        return delivered.filter(row => redriveRow(db, destination, row)).length
+        return redriveRows(db, destination, delivered)
       })
     },
   }
@@ -105,18 +104,19 @@ function startDelivery(
   for (let chunk = 0; chunk < chunks; chunk++) if (!isWanted(chunk)) storeCheckpoint(db, destination, leftOut(chunk))
 }
 
-/** Whether there was such a dead letter. */
-function redriveRow(db: Database, destination: StoredDestination, row: RedrivenRow): boolean {
+/** Answers of how many there was a dead letter. */
+function redriveRows(db: Database, destination: StoredDestination, rows: readonly RedrivenRow[]): number {
   const { id, delivery } = destination
-  const removed = db.run(
-    'DELETE FROM dead_letters WHERE destination = $id AND delivery = $delivery AND chunk = $chunk AND row = $row',
-    { id, delivery, chunk: row.chunk, row: row.row },
-  )
-  if (removed === 0) return false
-  db.run('UPDATE destinations SET stored_dead_letters = stored_dead_letters - 1 WHERE id = $id', { id })
-  const after: Checkpoint | undefined = redrive(readCheckpoint(db, destination, row.chunk), row)
-  if (after) storeCheckpoint(db, destination, after)
-  return true
+  const sql =
+    'DELETE FROM dead_letters WHERE destination = $id AND delivery = $delivery AND chunk = $chunk AND row = $row'
+  const found = rows.filter(({ chunk, row }) => db.run(sql, { id, delivery, chunk, row }) > 0)
+  const count = found.length
+  db.run('UPDATE destinations SET stored_dead_letters = stored_dead_letters - $count WHERE id = $id', { id, count })
+  for (const [chunk, ofChunk] of Map.groupBy(found, row => row.chunk)) {
+    const checkpoint = readCheckpoint(db, destination, chunk)
+    if (checkpoint) storeCheckpoint(db, destination, redrive(checkpoint, ofChunk))
+  }
+  return count
 }
 
 function keepLetter(
