@@ -3,18 +3,19 @@ import type { Checkpoint, DestinationRef } from '../core/unit.ts'
 import { MemoryDestination, newDestination } from './memory/destination.ts'
 import {
   addWishes,
+  discardable,
   isExpired,
   isUnfinished,
   jobExists,
   leaseLost,
   noDestination,
   noJob,
-  notFinal,
+  reopened,
   requireActive,
+  requireFinal,
   requireLatest,
   requireReopenable,
   requireStatus,
-  wishesLeft,
 } from './rules.ts'
 import type { JobRecord, Lease, ListQuery, Manifest, Store, ValueSet } from './store.ts'
 import { ValueSetPieces } from './value-set.ts'
@@ -124,17 +125,8 @@ export function memoryStore(): Store {
       requireReopenable(jobId, from, job.record)
       const { goOn = [], again = [], added = [] } = copy(reopening)
       for (const uid of [...goOn, ...again.map(one => one.uid)]) job.destination(uid)
-      const { epoch, wishes } = job.record
-      job.set({
-        status: job.manifest ? 'transporting' : 'staging',
-        epoch: epoch + 1,
-        beat: 0,
-        wishes: wishesLeft(wishes),
-        error: undefined,
-        timeCompleted: undefined,
-        staged: undefined,
-        ...(job.record.staging && !job.manifest ? { staging: { ...job.record.staging, saved: null } } : {}),
-      })
+      const nothing = { error: undefined, timeCompleted: undefined, staged: undefined }
+      job.set({ ...reopened(job.record), ...nothing, epoch: job.record.epoch + 1, beat: 0 })
       for (const ref of added) job.addDestination(ref)
       for (const uid of goOn) job.destination(uid).set({ state: 'pending', error: undefined })
       for (const { uid, from, to } of again) {
@@ -151,10 +143,10 @@ export function memoryStore(): Store {
     },
 
     async beginDiscard(jobId) {
-      const record = jobs.get(jobId)?.record
-      if (!record?.staging || isUnfinished(record.status) || record.staged?.state === 'gone') return undefined
-      jobs.get(jobId)!.set({ staged: { state: 'discarding' } })
-      return record.staging
+      const job = jobs.get(jobId)
+      const staging = job && discardable(job.record)
+      if (staging) job.set({ staged: { state: 'discarding' } })
+      return staging
     },
 
     async discarded(jobId) {
@@ -195,7 +187,7 @@ export function memoryStore(): Store {
     async redriven(jobId, uid, outcome) {
       const job = jobs.get(jobId)
       if (!job) throw noJob(jobId)
-      if (isUnfinished(job.record.status)) throw notFinal(jobId, job.record.status)
+      requireFinal(jobId, job.record.status)
       return job.destination(uid).redrive(copy(outcome))
     },
 

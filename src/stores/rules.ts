@@ -3,7 +3,7 @@
 import { MillraceError, StoreError } from '../core/errors.ts'
 import type { JobStatus } from '../core/job.ts'
 import type { Checkpoint, DeadLetter, UnitReport } from '../core/unit.ts'
-import type { JobRecord, Lease, RedrivenRow, StagedState, Wishes } from './store.ts'
+import type { JobRecord, Lease, RedrivenRow, StagedState, StagingState, Wishes } from './store.ts'
 
 /** Watermarks only rise, and what is done stays done. At an unmoved one, `done` is still news: the rest of the chunk had no rows. */
 export function isAhead(next: Checkpoint, stored: Checkpoint | undefined): boolean {
@@ -26,11 +26,6 @@ export function addWishes(wishes: Wishes, more: Wishes): Wishes {
   }
 }
 
-/** What is still wished when a job goes on after its end. */
-export function wishesLeft({ cancel: _, ...left }: Wishes): Wishes {
-  return left
-}
-
 /** The compare of `reopen`. */
 export function requireReopenable(
   jobId: string,
@@ -40,6 +35,22 @@ export function requireReopenable(
   if (!from.includes(job.status)) throw new MillraceError('conflict', `job ${jobId} is ${job.status}`)
   if (job.numChunks !== undefined && job.staged !== undefined && job.staged.state !== 'kept')
     throw new MillraceError('conflict', `the staged files of job ${jobId} were removed: start a new job`)
+}
+
+/** What a job is that goes on after its end. Where it is staged afresh, what its source saved is of no use any more. */
+export function reopened(job: Pick<JobRecord, 'numChunks' | 'wishes' | 'staging'>): {
+  status: JobStatus
+  wishes: Wishes
+  staging: StagingState | undefined
+} {
+  const { cancel: _, ...wishes } = job.wishes
+  if (job.numChunks !== undefined) return { status: 'transporting', wishes, staging: job.staging }
+  return { status: 'staging', wishes, staging: job.staging && { ...job.staging, saved: null } }
+}
+
+/** Staged files that may still be there, and that nobody is to read any more once the job is final. */
+export function discardable({ status, staging, staged }: Pick<JobRecord, 'status' | 'staging' | 'staged'>) {
+  return isUnfinished(status) || staged?.state === 'gone' ? undefined : staging
 }
 
 /** Whether nobody is to read the staged files of a final job any more, and they may still be there. */
@@ -81,6 +92,10 @@ export function requireActive(jobId: string, status: JobStatus): void {
   if (!isUnfinished(status)) throw new MillraceError('conflict', `job ${jobId} is already ${status}`)
 }
 
+export function requireFinal(jobId: string, status: JobStatus): void {
+  if (isUnfinished(status)) throw new MillraceError('conflict', `job ${jobId} is ${status}: wait for its end`)
+}
+
 /** The compare of `transition`. */
 export function requireStatus(
   jobId: string,
@@ -110,10 +125,6 @@ export function jobExists(jobId: string): MillraceError {
 
 export function noJob(jobId: string): MillraceError {
   return new MillraceError('not_found', `there is no job ${jobId}`)
-}
-
-export function notFinal(jobId: string, status: JobStatus): MillraceError {
-  return new MillraceError('conflict', `job ${jobId} is ${status}: wait for its end`)
 }
 
 export function noDestination(jobId: string, uid: string): MillraceError {

@@ -1,6 +1,7 @@
 /** Jobs as clients see them: created, read, listed, wished of. */
 import type { DestinationState, JobStatus } from '../../core/job.ts'
 import { Moved } from '../../core/thread-rpc.ts'
+import type { DestinationRef } from '../../core/unit.ts'
 import { addWishes, jobExists } from '../rules.ts'
 import type { Claimable, DestinationRecord, JobRecord, ListQuery, NewJob, StagedState, Wishes } from '../store.ts'
 import type { Database } from './database.ts'
@@ -84,14 +85,12 @@ function insertJob(db: Database, job: StoredJob): void {
   )
   if (inserted === 0) throw jobExists(jobId)
   db.run('INSERT INTO requests (job_id, request) VALUES ($jobId, $requestJson)', { jobId, requestJson })
-  for (const { uid, type, name } of job.destinations) {
-    db.run('INSERT INTO destinations (job_id, uid, type, name) VALUES ($jobId, $uid, $type, $name)', {
-      jobId,
-      uid,
-      type,
-      name,
-    })
-  }
+  insertDestinations(db, jobId, job.destinations)
+}
+
+export function insertDestinations(db: Database, jobId: string, destinations: readonly DestinationRef[]): void {
+  const sql = 'INSERT INTO destinations (job_id, uid, type, name) VALUES ($jobId, $uid, $type, $name)'
+  for (const { uid, type, name } of destinations) db.run(sql, { jobId, uid, type, name })
 }
 
 interface JobRow {

@@ -1,10 +1,10 @@
 /** What becomes of a job after its end: it goes on, its staged files are removed, its dead letters are delivered. */
 import type { JobStatus } from '../../core/job.ts'
-import { isUnfinished, leftOut, noJob, notFinal, redrive, requireReopenable, wishesLeft } from '../rules.ts'
+import { discardable, leftOut, noJob, redrive, reopened, requireFinal, requireReopenable } from '../rules.ts'
 import type { Redriven, RedrivenRow, Reopening, StagingState } from '../store.ts'
 import { countChunksLeft } from './chunks-left.ts'
 import type { Database } from './database.ts'
-import { moved, readJob, type StoredRecord } from './jobs.ts'
+import { insertDestinations, moved, readJob, type StoredRecord } from './jobs.ts'
 import { findDestination, type StoredDestination } from './ownership.ts'
 import { readCheckpoint, storeCheckpoint, storeProof } from './progress.ts'
 
@@ -25,9 +25,9 @@ export function reopeningCalls(db: Database) {
     beginDiscard(jobId: string): StagingState | undefined {
       return db.write(() => {
         const job = readJob(db, jobId)
-        if (!job?.staging || isUnfinished(job.status) || job.staged?.state === 'gone') return undefined
-        db.run(`UPDATE jobs SET staged = 'discarding' WHERE job_id = $jobId`, { jobId })
-        return job.staging
+        const staging = job && discardable(job)
+        if (staging) db.run(`UPDATE jobs SET staged = 'discarding' WHERE job_id = $jobId`, { jobId })
+        return staging
       })
     },
 
@@ -41,7 +41,7 @@ export function reopeningCalls(db: Database) {
       return db.write(() => {
         const job = readJob(db, jobId)
         if (!job) throw noJob(jobId)
-        if (isUnfinished(job.status)) throw notFinal(jobId, job.status)
+        requireFinal(jobId, job.status)
         const destination = findDestination(db, jobId, uid)
         for (const letter of refused) keepLetter(db, destination, letter)
         storeProof(db, destination, proof)
@@ -60,27 +60,17 @@ function reopen(
   const job = readJob(db, jobId)
   if (!job) throw noJob(jobId)
   requireReopenable(jobId, from, job)
+  const { status, wishes, staging } = reopened(job)
   db.run(
-    `UPDATE jobs SET status = $status, epoch = epoch + 1, beat = 0, wishes = $wishes, error = NULL, time_completed = NULL,
-       staged = NULL, staged_until = NULL WHERE job_id = $jobId`,
-    {
-      jobId,
-      status: job.numChunks === undefined ? 'staging' : 'transporting',
-      wishes: JSON.stringify(wishesLeft(job.wishes)),
-    },
+    `UPDATE jobs SET status = $status, epoch = epoch + 1, beat = 0, wishes = $wishes, staging = $staging, error = NULL,
+       time_completed = NULL, staged = NULL, staged_until = NULL WHERE job_id = $jobId`,
+    { jobId, status, wishes: JSON.stringify(wishes), staging: staging ? JSON.stringify(staging) : null },
   )
-  if (job.staging && job.numChunks === undefined) {
-    const staging = JSON.stringify({ ...job.staging, saved: null })
-    db.run('UPDATE jobs SET staging = $staging WHERE job_id = $jobId', { jobId, staging })
-  }
   for (const uid of goOn) {
     const { id } = findDestination(db, jobId, uid)
     db.run(`UPDATE destinations SET state = 'pending', error = NULL WHERE id = $id`, { id })
   }
-  for (const { uid, type, name } of added) {
-    const values = { jobId, uid, type, name }
-    db.run('INSERT INTO destinations (job_id, uid, type, name) VALUES ($jobId, $uid, $type, $name)', values)
-  }
+  insertDestinations(db, jobId, added)
   for (const { uid, from, to } of again)
     startDelivery(db, jobId, uid, chunk => chunk >= from && chunk < to, job.numChunks ?? 0)
   countChunksLeft(db, jobId)
