@@ -6,7 +6,7 @@ import { DeliveryError, MillraceError } from '../core/errors.ts'
 import { closeClient, type Kafka, makeClient } from './kafka/client.ts'
 import { Cluster } from './kafka/cluster.ts'
 import { within } from './kafka/deadline.ts'
-import { reasonOf } from './kafka/errors.ts'
+import { tooLate } from './kafka/errors.ts'
 import { type KafkaSettings, type KafkaSinkOptions, readOptions } from './kafka/options.ts'
 import { readTopicBack } from './kafka/read-back.ts'
 import { kafkaSession, type Opened } from './kafka/session.ts'
@@ -111,16 +111,11 @@ function beginOpening(settings: KafkaSettings, { probe, signal }: SinkContext): 
   const onFailure = (error: unknown): void => {
     lastFailure = error
   }
-
-  function late(): DeliveryError {
-    const reason = lastFailure === undefined ? 'no broker answered' : reasonOf(lastFailure)
-    const message = `${nameOf(settings)} could not be opened within ${settings.deadlineMs / 1000} s (deadlineMs): ${reason}`
-    return new DeliveryError(message, { code: 'destination_unavailable', cause: lastFailure })
-  }
-
+  const { deadlineMs } = settings
+  const late = () => tooLate(nameOf(settings), 'could not be opened', deadlineMs, lastFailure)
   return {
     onFailure,
-    run: work => within(settings.deadlineMs, [signal], late, stop => work({ probe, signal: stop, onFailure })),
+    run: work => within(deadlineMs, [signal], late, stop => work({ probe, signal: stop, onFailure })),
   }
 }
 

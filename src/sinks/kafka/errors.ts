@@ -67,6 +67,13 @@ export function asDeliveryError(where: string, error: unknown): MillraceError {
   return new DeliveryError(`${where}: ${reasonOf(error)}`, { code, cause: error })
 }
 
+/** `what`: what did not come about by the deadline. `lastFailure`: undefined if nothing failed, and nothing was answered. */
+export function tooLate(where: string, what: string, deadlineMs: number, lastFailure: unknown): DeliveryError {
+  const reason = lastFailure === undefined ? 'no broker answered' : reasonOf(lastFailure)
+  const message = `${where} ${what} within ${deadlineMs / 1000} s (deadlineMs): ${reason}`
+  return new DeliveryError(message, { code: 'destination_unavailable', cause: lastFailure })
+}
+
 /** The last attempt's messages, from the outside in: `Connection to 127.0.0.1:9 failed: connect ECONNREFUSED 127.0.0.1:9`. */
 export function reasonOf(error: unknown): string {
   const { message, code, apiId, errors, cause } = (error ?? {}) as Parts

@@ -1,11 +1,10 @@
 /** Reads the records of a job back from its topic: a client without a group, partition after partition, a few batches at a time. */
 import type { BaseOptions, Consumer, RecordsBatch } from '@platformatic/kafka'
-import { DeliveryError } from '../../core/errors.ts'
 import { proofRows } from '../../core/proof.ts'
 import type { DeliveredJob, HeldRow, ReadBack } from '../sink.ts'
 import { closeClient, connectionOptions, type Kafka, makeClient } from './client.ts'
 import { within } from './deadline.ts'
-import { flatten, reasonOf } from './errors.ts'
+import { flatten, tooLate } from './errors.ts'
 import type { KafkaSettings } from './options.ts'
 import { nameOf, patiently } from './topic.ts'
 
@@ -148,9 +147,7 @@ class TopicReader {
     this.idHeader = idHeader === undefined ? undefined : Buffer.from(idHeader)
     this.#settings = settings
     this.#signal = signal
-    this.#consumer = makeClient(Reader, settings, error => {
-      this.#lastFailure = error
-    })
+    this.#consumer = makeClient(Reader, settings, this.#onFailure)
     this.#consumer.topics.track(settings.topic)
   }
 
@@ -199,22 +196,18 @@ class TopicReader {
   }
 
   #ask<T>(question: () => Promise<T>): Promise<T> {
-    const onFailure = (error: unknown): void => {
-      this.#lastFailure = error
-    }
+    const settings = this.#settings
+    const { deadlineMs } = settings
     return within(
-      this.#settings.deadlineMs,
+      deadlineMs,
       [this.#signal],
-      () => this.#late(),
-      stop => patiently(this.#settings, { probe: false, signal: stop, onFailure }, question),
+      () => tooLate(nameOf(settings), 'could not be read', deadlineMs, this.#lastFailure),
+      signal => patiently(settings, { probe: false, signal, onFailure: this.#onFailure }, question),
     )
   }
 
-  #late(): DeliveryError {
-    const reason = this.#lastFailure === undefined ? 'no broker answered' : reasonOf(this.#lastFailure)
-    const seconds = this.#settings.deadlineMs / 1000
-    const message = `${nameOf(this.#settings)} could not be read within ${seconds} s (deadlineMs): ${reason}`
-    return new DeliveryError(message, { code: 'destination_unavailable', cause: this.#lastFailure })
+  readonly #onFailure = (error: unknown): void => {
+    this.#lastFailure = error
   }
 }
 

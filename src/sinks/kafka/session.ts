@@ -1,10 +1,10 @@
-import { CancelledError, DeliveryError, MillraceError } from '../../core/errors.ts'
+import { CancelledError, type DeliveryError, MillraceError } from '../../core/errors.ts'
 import type { MessageBatch, Proof, SinkContext, SinkSession } from '../sink.ts'
 import { type Kafka, replicaTimeoutMs } from './client.ts'
 import type { Cluster, ProducerIdentity } from './cluster.ts'
 import { loadChecksum } from './crc32c.ts'
 import { within } from './deadline.ts'
-import { asDeliveryError, isMisconfigured, reasonOf } from './errors.ts'
+import { asDeliveryError, isMisconfigured, tooLate } from './errors.ts'
 import { markerBatch } from './marker.ts'
 import type { KafkaSettings } from './options.ts'
 import { PartitionSender, type Sending } from './partition-sender.ts'
@@ -76,9 +76,7 @@ export function kafkaSession(
 
   /** Nobody knows what became of the batch: nothing may follow it. */
   function late({ lastFailure }: PartitionSender): DeliveryError {
-    const reason = lastFailure === undefined ? 'no broker answered' : reasonOf(lastFailure)
-    const message = `${where} did not take a batch within ${deadlineMs / 1000} s (deadlineMs): ${reason}`
-    const error = new DeliveryError(message, { code: 'destination_unavailable', cause: lastFailure })
+    const error = tooLate(where, 'did not take a batch', deadlineMs, lastFailure)
     end(error)
     return error
   }
