@@ -3,7 +3,7 @@ import type { Proof } from './unit.ts'
 type Entry = Proof[number]
 
 /** Positions in a partition's log; both belong to it. */
-interface Range {
+export interface Range {
   readonly first: bigint
   readonly last: bigint
 }
@@ -15,13 +15,18 @@ const NUMBER = /^\d{1,19}$/
  * follows as it came.
  */
 export function mergeProof(proof: Proof): Proof {
-  const byPartition = Map.groupBy(proof.filter(isRange), ({ partition }) => partition!)
-  const merged = [...byPartition]
+  const merged = [...rangesOf(proof)]
     .toSorted(([a], [b]) => a - b)
-    .flatMap(([partition, entries]) =>
-      mergeRanges(entries.map(rangeOf)).map(({ first, last }) => ({ partition, first: `${first}`, last: `${last}` })),
+    .flatMap(([partition, ranges]) =>
+      mergeRanges(ranges).map(({ first, last }) => ({ partition, first: `${first}`, last: `${last}` })),
     )
   return [...merged, ...proof.filter(entry => !isRange(entry))]
+}
+
+/** By partition, in the order of the proof. */
+export function rangesOf(proof: Proof): ReadonlyMap<number, readonly Range[]> {
+  const byPartition = Map.groupBy(proof.filter(isRange), ({ partition }) => partition!)
+  return new Map(Array.from(byPartition, ([partition, entries]) => [partition, entries.map(rangeOf)]))
 }
 
 /** How many places the ranges of a merged proof name. */

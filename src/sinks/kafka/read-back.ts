@@ -1,6 +1,6 @@
 /** Reads the records of a job back from its topic: a client without a group, partition after partition, a few batches at a time. */
 import type { BaseOptions, Consumer, RecordsBatch } from '@platformatic/kafka'
-import { proofRows } from '../../core/proof.ts'
+import { proofRows, type Range, rangesOf } from '../../core/proof.ts'
 import type { DeliveredJob, HeldRow, ReadBack } from '../sink.ts'
 import { closeClient, connectionOptions, type Kafka, makeClient } from './client.ts'
 import { within } from './deadline.ts'
@@ -16,12 +16,6 @@ const CONTROL_BATCH = 1 << 5
 const FETCH_BYTES = 2 << 20
 const FETCH_WAIT_MS = 500
 
-/** Offsets, both inclusive. */
-interface Range {
-  readonly first: bigint
-  readonly last: bigint
-}
-
 /** Every record from the first offset of the proof to the last, by partition. */
 export async function* readTopicBack(
   kafka: Kafka,
@@ -32,15 +26,13 @@ export async function* readTopicBack(
   const unplaced = delivered - proofRows(proof)
   if (unplaced > 0)
     yield { unreadable: unplaced, reason: `the brokers did not say at which offsets ${unplaced} of the rows are` }
-  const byPartition = Map.groupBy(proof, ({ partition }) => partition!)
+  const byPartition = rangesOf(proof)
   if (byPartition.size === 0) return
   const reader = new TopicReader(kafka, settings, signal)
   try {
     const [starts, ends] = [await reader.offsets(EARLIEST), await reader.offsets(LATEST)]
-    for (const [partition, entries] of byPartition) {
-      const ranges = entries.map(({ first, last }) => ({ first: BigInt(first), last: BigInt(last) }))
+    for (const [partition, ranges] of byPartition)
       yield* readPartition(reader, partition, ranges, { start: starts[partition] ?? 0n, end: ends[partition] ?? 0n })
-    }
   } finally {
     await reader.close()
   }
