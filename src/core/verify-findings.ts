@@ -31,6 +31,3 @@ export interface Findings {
   /** In order of their chunks. */
   readonly places: readonly Place[]
 }
-
-/** Names at most so many missing rows of a place. */
-export const MISSING_ROWS_NAMED = 10

@@ -1,9 +1,12 @@
 import { formatChecksum } from '../columnar/checksum.ts'
 import type { HeldRow } from '../sinks/sink.ts'
 import type { ChunkReceipt } from './receipt.ts'
-import { type Findings, MISSING_ROWS_NAMED, type Place } from './verify-findings.ts'
+import type { Findings, Place } from './verify-findings.ts'
 
 const PLACE = /^(\d{1,10})-(\d{1,10})$/
+
+/** Names at most so many missing rows of a place. */
+const MISSING_ROWS_NAMED = 10
 
 interface OpenChunk {
   /** A bit for each row. */
