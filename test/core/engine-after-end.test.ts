@@ -7,10 +7,11 @@ import { DeliveryError } from '../../src/core/errors.ts'
 import type { Job } from '../../src/core/job.ts'
 import type { EngineOptions } from '../../src/core/options.ts'
 import { memorySink } from '../../src/sinks/memory.ts'
-import type { MessageBatch, Sink } from '../../src/sinks/sink.ts'
+import type { Sink } from '../../src/sinks/sink.ts'
 import { memoryStore } from '../../src/stores/memory.ts'
 import type { Store } from '../../src/stores/store.ts'
 import { type ArrowSource, type ArrowSourceOptions, arrowSource } from './arrow-source.ts'
+import { allNumbers, finish, recordingSink, until } from './number-jobs.ts'
 
 const ROWS = 20_004
 
@@ -39,41 +40,7 @@ function engineOf(options: Partial<EngineOptions> & Pick<EngineOptions, 'sinks'>
 }
 
 function create(engine: Engine, ...sinks: readonly Sink[]): Promise<Job> {
-  return engine.create({
-    table: 'numbers',
-    backfill_window: { start: 0, end: 1_000_000 },
-    destinations: sinks.map(({ type, name }) => ({ type, name })),
-  })
-}
-
-/** The job once it is as asked. */
-async function until(engine: Engine, jobId: string, condition: (job: Job) => boolean): Promise<Job> {
-  for await (const job of engine.watch(jobId)) if (condition(job)) return job
-  throw new Error('the job ended otherwise')
-}
-
-function finish(engine: Engine, { job_id }: Job): Promise<Job> {
-  return until(engine, job_id, job => job.time_completed !== null)
-}
-
-/** Remembers the ids of the rows that it took, and does first what it is told to. */
-function recordingSink(name: string, before: (batch: MessageBatch) => Promise<void> = async () => {}) {
-  const ids: number[] = []
-  const sink: Sink = {
-    type: 'recording',
-    name,
-    open: async () => ({
-      encoding: { kind: 'ndjson' },
-      limits: { batchRows: 1_000, inFlight: 1 },
-      async write(batch) {
-        await before(batch)
-        const lines = Buffer.from(batch.bytes).toString().trimEnd().split('\n')
-        ids.push(...lines.map(line => (JSON.parse(line) as { id: number }).id))
-      },
-      close: async () => {},
-    }),
-  }
-  return { sink, ids }
+  return engine.create(allNumbers(...sinks))
 }
 
 const eventually = <T>(read: () => T) => expect.poll(read, { timeout: 30_000 })
@@ -252,7 +219,7 @@ describe('a pause', () => {
     const job = await create(engine, out)
     await engine.pause(job.job_id)
     started.resolve()
-    await until(engine, job.job_id, ({ status }) => status === 'transporting')
+    await until(engine, job, ({ status }) => status === 'transporting')
     expect(out.rows()).toEqual([])
     await engine.cancel(job.job_id)
     expect(await finish(engine, job)).toMatchObject({ status: 'cancelled' })

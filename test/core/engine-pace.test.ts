@@ -11,6 +11,7 @@ import type { Sink } from '../../src/sinks/sink.ts'
 import { sqliteStore } from '../../src/stores/sqlite.ts'
 import type { Store } from '../../src/stores/store.ts'
 import { type ArrowSource, arrowSource } from './arrow-source.ts'
+import { allNumbers, finish, type Recorded, recordingSink } from './number-jobs.ts'
 
 const ROWS = 40_000
 
@@ -44,46 +45,11 @@ function engineOf(options: Partial<EngineOptions> & Pick<EngineOptions, 'sinks'>
 }
 
 function create(engine: Engine, ...sinks: readonly Sink[]): Promise<Job> {
-  return engine.create({
-    table: 'numbers',
-    backfill_window: { start: 0, end: 1_000_000 },
-    destinations: sinks.map(({ type, name }) => ({ type, name })),
-  })
+  return engine.create(allNumbers(...sinks))
 }
 
-async function finish(engine: Engine, { job_id }: Job): Promise<Job> {
-  let last: Job | undefined
-  for await (const job of engine.watch(job_id)) last = job
-  return last!
-}
-
-interface Recorded {
-  readonly sink: Sink
-  readonly ids: number[]
-  readonly times: number[]
-}
-
-/** Remembers what it took, and when; a write waits for what `before` says. */
-function recordingSink(name = 'out', before: () => Promise<void> = async () => {}, batchRows = 1_000): Recorded {
-  const ids: number[] = []
-  const times: number[] = []
-  const sink: Sink = {
-    type: 'recording',
-    name,
-    open: async () => ({
-      encoding: { kind: 'ndjson' },
-      limits: { batchRows, inFlight: 2 },
-      async write(batch) {
-        times.push(performance.now())
-        await before()
-        const lines = Buffer.from(batch.bytes).toString().trimEnd().split('\n')
-        ids.push(...lines.map(line => (JSON.parse(line) as { id: number }).id))
-      },
-      close: async () => {},
-    }),
-  }
-  return { sink, ids, times }
-}
+/** A write waits for what `before` says. */
+const recording = (before?: () => Promise<void>): Recorded => recordingSink('out', before, { inFlight: 2 })
 
 const eventually = <T>(read: () => T) => expect.poll(read, { timeout: 30_000, interval: 10 })
 const distinct = (ids: readonly number[]): number => new Set(ids).size
@@ -91,7 +57,7 @@ const out = { type: 'recording', name: 'out' }
 
 describe('a pace', () => {
   test('of a registration limits all units of the destination together, and is shown', async () => {
-    const { sink, ids, times } = recordingSink()
+    const { sink, ids, times } = recording()
     const pace = { rowsPerSecond: 20_000, bytesPerSecond: 100_000_000 }
     const engine = engineOf({ sinks: [{ sink, pace, checkpointMs: 20 }] })
     const job = await finish(engine, await create(engine, sink))
@@ -105,7 +71,7 @@ describe('a pace', () => {
   })
 
   test('is changed while the job runs, by another process too, and holds at once', async () => {
-    const { sink, ids } = recordingSink()
+    const { sink, ids } = recording()
     const engine = engineOf({ sinks: [sink], delivery: { checkpointMs: 20, pace: { rowsPerSecond: 1 } } })
     const other = engineOf({ sinks: [sink], takeOver: false })
     const job = await create(engine, sink)
@@ -118,7 +84,7 @@ describe('a pace', () => {
   })
 
   test('that was set holds after a restart, until it is taken back', async () => {
-    const { sink, ids } = recordingSink()
+    const { sink, ids } = recording()
     const first = engineOf({ sinks: [sink], delivery: { checkpointMs: 20, pace: { rowsPerSecond: 1 } } })
     const job = await create(first, sink)
     await first.setPace(job.job_id, out, { bytesPerSecond: 1 })
@@ -138,7 +104,7 @@ describe('a pace', () => {
   })
 
   test('does not keep a job from being cancelled', async () => {
-    const { sink, ids } = recordingSink()
+    const { sink, ids } = recording()
     const engine = engineOf({ sinks: [{ sink, pace: { rowsPerSecond: 1 } }], cancelGraceMs: 60_000 })
     const job = await create(engine, sink)
     await eventually(() => ids.length).toBe(1_000)
@@ -149,7 +115,7 @@ describe('a pace', () => {
 
   test('of what is not there, or that is none, is an error, and nothing changes', async () => {
     const gate = Promise.withResolvers<void>()
-    const { sink } = recordingSink('out', () => gate.promise)
+    const { sink } = recording(() => gate.promise)
     const engine = engineOf({ sinks: [sink] })
     const job = await create(engine, sink)
     const pace = { rowsPerSecond: 5 }
@@ -186,7 +152,7 @@ describe('a pause', () => {
 
   test('lets what is in flight settle, reads no more, keeps the job, and outlives the process', async () => {
     const gate = gated(18) // a span of one of the two units, at least
-    const { sink, ids, times } = recordingSink('out', gate.before)
+    const { sink, ids, times } = recording(gate.before)
     const first = engineOf({ sinks: [sink] })
     const job = await create(first, sink)
     await eventually(() => times.length).toBe(18 + 4)
@@ -219,7 +185,7 @@ describe('a pause', () => {
 
   test('that is taken back before all have stopped loses no row', async () => {
     const gate = gated(2)
-    const { sink, ids, times } = recordingSink('out', gate.before)
+    const { sink, ids, times } = recording(gate.before)
     const engine = engineOf({ sinks: [sink] })
     const job = await create(engine, sink)
     await eventually(() => times.length).toBeGreaterThan(3)
@@ -233,7 +199,7 @@ describe('a pause', () => {
 
   test('does not wait for a destination that is down', async () => {
     let down = true
-    const { sink, ids, times } = recordingSink('out', async () => {
+    const { sink, ids, times } = recording(async () => {
       if (down) throw new DeliveryError('busy', { retryable: true, retryAfterMs: 60_000 })
     })
     const engine = engineOf({ sinks: [sink], cancelGraceMs: 60_000 })

@@ -11,6 +11,7 @@ import type { MessageBatch, Sink } from '../../src/sinks/sink.ts'
 import { memoryStore } from '../../src/stores/memory.ts'
 import type { Store } from '../../src/stores/store.ts'
 import { type ArrowSourceOptions, arrowSource, wordOf } from './arrow-source.ts'
+import { allNumbers, finish } from './number-jobs.ts'
 
 let dir: string
 let store: Store
@@ -37,22 +38,10 @@ function engineOf(options: Partial<EngineOptions> & Pick<EngineOptions, 'sinks'>
   return engine
 }
 
-function request(...destinations: readonly Pick<Sink, 'type' | 'name'>[]): Parameters<Engine['create']>[0] {
-  return {
-    table: 'numbers',
-    backfill_window: { start: 0, end: 1_000_000 },
-    destinations: destinations.map(({ type, name }) => ({ type, name })),
-  }
-}
-
 async function statesOf(engine: Engine, jobId: string): Promise<Job[]> {
   const states: Job[] = []
   for await (const job of engine.watch(jobId)) states.push(job)
   return states
-}
-
-async function finish(engine: Engine, job: Job): Promise<Job> {
-  return (await statesOf(engine, job.job_id)).at(-1)!
 }
 
 /** A sink whose writes wait until they are let go. */
@@ -77,7 +66,7 @@ test('a backfill delivers every row, counts its chunks down to 0, and removes wh
   const sink = memorySink({ name: 'out' })
   const source = sourceOf()
   const engine = engineOf({ source, sinks: [sink] })
-  const created = await engine.create(request(sink))
+  const created = await engine.create(allNumbers(sink))
   expect(created).toMatchObject({
     workflow_id: `beam-backfill-default-${created.job_id}`,
     backfill_start: 0,
@@ -111,7 +100,7 @@ test('an empty window completes with 0 chunks, and the destination is not opened
   const openings: string[] = []
   const sink = gatedSink('out', async () => {}, openings)
   const engine = engineOf({ source: sourceOf({ files: [] }), sinks: [sink] })
-  expect(await finish(engine, await engine.create(request(sink)))).toMatchObject({
+  expect(await finish(engine, await engine.create(allNumbers(sink)))).toMatchObject({
     status: 'completed',
     num_chunks: 0,
     chunks_left: 0,
@@ -129,7 +118,7 @@ test('what the source left of the window and the filter is applied by the lanes'
   })
   const engine = engineOf({ source, sinks: [sink] })
   const job = await engine.create({
-    ...request(sink),
+    ...allNumbers(sink),
     backfill_window: { start: 5, end: 10_000 },
     filter: { column: 'word', values: ['three', 'seven', 'three'] },
   })
@@ -156,7 +145,7 @@ test('a value set is named by its hash, and filters like the values themselves',
     })(),
   )
   expect(count).toBe(3)
-  const job = await engine.create({ ...request(sink), filter: { column: 'id', values_ref: ref } })
+  const job = await engine.create({ ...allNumbers(sink), filter: { column: 'id', values_ref: ref } })
   expect(await finish(engine, job)).toMatchObject({ status: 'completed' })
   expect(
     sink
@@ -172,7 +161,7 @@ test('a destination that fails for good leaves the others alone, and the job nam
     throw new DeliveryError('the disk is full', { retryable: false })
   })
   const engine = engineOf({ sinks: [good, bad] })
-  const job = await finish(engine, await engine.create(request(bad, good)))
+  const job = await finish(engine, await engine.create(allNumbers(bad, good)))
   expect(job).toMatchObject({ status: 'failed', error_code: 'delivery_failed' })
   expect(job.error_message).toBe('gated/bad: more than 0 rows were refused for good (maxDeadLetters): the disk is full')
   expect(job.destinations.map(({ status, delivered }) => [status, delivered])).toEqual([
@@ -193,7 +182,7 @@ test('a destination that is not there fails the job before anything is staged', 
     },
   }
   const engine = engineOf({ source, sinks: [sink] })
-  expect(await finish(engine, await engine.create(request(sink)))).toMatchObject({
+  expect(await finish(engine, await engine.create(allNumbers(sink)))).toMatchObject({
     status: 'failed',
     error_code: 'destination_misconfigured',
     error_message: 'gated/gone: there is no topic',
@@ -216,10 +205,10 @@ test.each([
   })
   const sink = memorySink({ name: 'out' })
   const engine = engineOf({ source, sinks: [sink] })
-  const failed = await finish(engine, await engine.create(request(sink)))
+  const failed = await finish(engine, await engine.create(allNumbers(sink)))
   expect(failed).toMatchObject({ status: 'failed', error_code: code })
   expect(failed.error_message).toContain('0001.arrow')
-  expect(await finish(engine, await engine.create(request(sink)))).toMatchObject({ status: 'completed' })
+  expect(await finish(engine, await engine.create(allNumbers(sink)))).toMatchObject({ status: 'completed' })
 })
 
 test('cancelling while staging stops the statement and removes what it wrote', async () => {
@@ -232,7 +221,7 @@ test('cancelling while staging stops the statement and removes what it wrote', a
   })
   const sink = memorySink({ name: 'out' })
   const engine = engineOf({ source, sinks: [sink] })
-  const job = await engine.create(request(sink))
+  const job = await engine.create(allNumbers(sink))
   await begun.promise
   expect(await engine.cancel(job.job_id)).toMatchObject({ cancel_requested: true })
   expect(await finish(engine, job)).toMatchObject({ status: 'cancelled', num_chunks: null, error_message: null })
@@ -247,7 +236,7 @@ test('cancelling a job whose destination hangs ends it after the grace, and twic
   })
   const source = sourceOf()
   const engine = engineOf({ source, sinks: [sink] })
-  const job = await engine.create(request(sink))
+  const job = await engine.create(allNumbers(sink))
   await begun.promise
   await engine.cancel(job.job_id)
   await engine.cancel(job.job_id)
@@ -265,7 +254,7 @@ test('a job is cancelled through the store by an engine that does not own it', a
   })
   const owner = engineOf({ sinks: [sink] })
   const other = engineOf({ sinks: [sink], takeOver: false })
-  const job = await owner.create(request(sink))
+  const job = await owner.create(allNumbers(sink))
   await begun.promise
   await other.cancel(job.job_id)
   gate.resolve()
@@ -291,7 +280,7 @@ test('what is closed in the middle goes on in the next engine, and nothing is lo
   })
   const source = sourceOf()
   const first = engineOf({ source, sinks: [sink] })
-  const job = await first.create(request(sink))
+  const job = await first.create(allNumbers(sink))
   await enough.promise
   await first.close()
   expect(await store.get(job.job_id)).toMatchObject({ status: 'transporting' })
@@ -313,7 +302,7 @@ test('an engine that takes nothing over goes on with its own job after the store
     report: (...args) => (failures-- > 0 ? Promise.reject(new StoreError('the disk is away')) : store.report(...args)),
   }
   const engine = engineOf({ sinks: [sink], store: flaky, takeOver: false })
-  const job = await engine.create(request(sink))
+  const job = await engine.create(allNumbers(sink))
   expect(await finish(engine, job)).toMatchObject({ status: 'completed' })
   expect(new Set(sink.rows().map(idOf)).size).toBe(20_004)
 })
@@ -324,7 +313,7 @@ test('what is taken over can be limited to certain jobs', async () => {
   for (const jobId of jobs) {
     const destinations = [{ type: 'memory', name: 'out', uid: '3f0c6a52-7d1e-8b7a-9c43-0e8f6d2b1a90' }]
     const common = { organizationId: 'default', partitionKey: 'id', timeCreated: new Date().toISOString() }
-    await store.create({ jobId, request: request(sink), destinations, ...common })
+    await store.create({ jobId, request: allNumbers(sink), destinations, ...common })
   }
   const engine = engineOf({ sinks: [sink], takeOver: [jobs[1]!] })
   expect(await finish(engine, await engine.get(jobs[1]!))).toMatchObject({ status: 'completed' })
@@ -334,8 +323,8 @@ test('what is taken over can be limited to certain jobs', async () => {
 test('jobs belong to their organization', async () => {
   const sink = memorySink({ name: 'out' })
   const engine = engineOf({ sinks: [sink] })
-  const ours = await engine.create(request(sink), { organization_id: 'ours' })
-  await finish(engine, await engine.create(request(sink), { organization_id: 'theirs' })).catch(() => {})
+  const ours = await engine.create(allNumbers(sink), { organization_id: 'ours' })
+  await finish(engine, await engine.create(allNumbers(sink), { organization_id: 'theirs' })).catch(() => {})
   expect(await engine.list({ organization_id: 'ours' })).toMatchObject([{ job_id: ours.job_id }])
   for (const scope of [{ organization_id: 'theirs' }, {}]) {
     await expect(engine.get(ours.job_id, scope)).rejects.toMatchObject({ code: 'not_found' })
@@ -352,7 +341,7 @@ test('jobs are listed newest first, a page at a time', async () => {
   const sink = memorySink({ name: 'out' })
   const engine = engineOf({ sinks: [sink], source: sourceOf({ files: [] }) })
   const created: Job[] = []
-  for (let index = 0; index < 3; index++) created.push(await finish(engine, await engine.create(request(sink))))
+  for (let index = 0; index < 3; index++) created.push(await finish(engine, await engine.create(allNumbers(sink))))
   const newest = created.toSorted((a, b) =>
     a.time_created === b.time_created ? (a.job_id < b.job_id ? 1 : -1) : a.time_created < b.time_created ? 1 : -1,
   )
@@ -365,7 +354,7 @@ test('jobs are listed newest first, a page at a time', async () => {
 test('watching ends when its signal aborts', async () => {
   const sink = gatedSink('out', () => new Promise(() => {}))
   const engine = engineOf({ sinks: [sink] })
-  const job = await engine.create(request(sink))
+  const job = await engine.create(allNumbers(sink))
   const stop = new AbortController()
   const watching = (async () => {
     for await (const { status } of engine.watch(job.job_id, { signal: stop.signal }))

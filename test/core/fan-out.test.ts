@@ -12,6 +12,7 @@ import { memorySink } from '../../src/sinks/memory.ts'
 import type { Sink, SinkSession } from '../../src/sinks/sink.ts'
 import { memoryStore } from '../../src/stores/memory.ts'
 import { arrowSource } from './arrow-source.ts'
+import { allNumbers, finish, until } from './number-jobs.ts'
 
 const ROWS = 60_000
 
@@ -30,16 +31,7 @@ afterEach(async () => {
 function start(sinks: readonly Sink[], options: Partial<EngineOptions> = {}): Promise<Job> {
   const source = arrowSource({ dir, files: [ROWS / 3, ROWS / 3, ROWS / 3] })
   engine = createEngine({ source, store: memoryStore(), lanes: 1, cancelGraceMs: 100, sinks, ...options })
-  return engine.create({
-    table: 'numbers',
-    backfill_window: { start: 0, end: 1_000_000 },
-    destinations: sinks.map(({ type, name }) => ({ type, name })),
-  })
-}
-
-async function until({ job_id }: Job, condition: (job: Job) => boolean): Promise<Job> {
-  for await (const job of engine!.watch(job_id)) if (condition(job)) return job
-  throw new Error('the job ended otherwise')
+  return engine.create(allNumbers(...sinks))
 }
 
 function sinkOf(name: string, open: () => Promise<Partial<SinkSession>>): Sink {
@@ -65,12 +57,12 @@ test.each([
 ])('a destination that hangs for good, in %s, holds up no other, with %i lanes', async (_, lanes, open) => {
   const fast = memorySink({ name: 'fast' })
   const job = await start([sinkOf('hangs', open), fast], { lanes })
-  const then = await until(job, ({ destinations }) => destinations[1]!.status === 'completed')
+  const then = await until(engine!, job, ({ destinations }) => destinations[1]!.status === 'completed')
   expect(then).toMatchObject({ status: 'transporting', destinations: [{ status: 'delivering', delivered: 0 }, {}] })
   expect(then.destinations[1]).toMatchObject({ delivered: ROWS, chunks_left: 0 })
   expect(fast.rows()).toHaveLength(ROWS)
   await engine!.cancel(job.job_id)
-  expect(await until(job, ({ time_completed }) => time_completed !== null)).toMatchObject({
+  expect(await finish(engine!, job)).toMatchObject({
     status: 'cancelled',
     destinations: [{ status: 'cancelled' }, { status: 'completed' }],
   })
@@ -84,7 +76,7 @@ test('a destination that cannot be opened at first is tried again, while the oth
   })
   const fast = memorySink({ name: 'fast' })
   const job = await start([late, fast])
-  const ended = await until(job, ({ time_completed }) => time_completed !== null)
+  const ended = await finish(engine!, job)
   expect(ended).toMatchObject({ status: 'completed', destinations: [{ delivered: ROWS }, { delivered: ROWS }] })
   expect(attempts).toBe(3)
 })
@@ -95,7 +87,7 @@ test('a destination that stays away fails at the deadline, and is named', async 
   )
   const fast = memorySink({ name: 'fast' })
   const job = await start([away, fast], { delivery: { deliveryDeadlineMs: 300 } })
-  expect(await until(job, ({ time_completed }) => time_completed !== null)).toMatchObject({
+  expect(await finish(engine!, job)).toMatchObject({
     status: 'failed',
     error_code: 'destination_unavailable',
     error_message: 'test/away: no broker answered',
@@ -115,7 +107,7 @@ test('a destination that is down is told on the diagnostics channel, with its jo
     },
   }))
   const job = await start([flaky], { delivery: { unitsInFlight: 1 } })
-  expect(await until(job, ({ time_completed }) => time_completed !== null)).toMatchObject({ status: 'completed' })
+  expect(await finish(engine!, job)).toMatchObject({ status: 'completed' })
   unsubscribe('millrace:circuit', listen)
   const about = { job_id: job.job_id, destination: 'test/flaky' }
   expect(events).toEqual([

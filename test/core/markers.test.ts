@@ -8,6 +8,7 @@ import { nullSink } from '../../src/sinks/null.ts'
 import type { Marker, Sink } from '../../src/sinks/sink.ts'
 import { memoryStore } from '../../src/stores/memory.ts'
 import { arrowSource } from './arrow-source.ts'
+import { allNumbers, finish } from './number-jobs.ts'
 
 let dir: string
 let engine: Engine | undefined
@@ -50,17 +51,7 @@ async function backfill(sink: Sink, files: readonly number[], markers = true): P
     lanes: 1,
     keepStagedMs: { completed: 60_000 },
   })
-  const { job_id } = await engine.create({
-    table: 'numbers',
-    backfill_window: { start: 0, end: 1_000_000 },
-    destinations: [{ type: sink.type, name: sink.name }],
-  })
-  return ended(job_id)
-}
-
-async function ended(jobId: string): Promise<Job> {
-  for await (const job of engine!.watch(jobId)) if (job.time_completed !== null) return job
-  throw new Error('the job did not end')
+  return finish(engine, await engine.create(allNumbers(sink)))
 }
 
 const about = (job: Job, delivery = 0) => ({
@@ -84,7 +75,7 @@ test('a redelivery has markers of its own', async () => {
   const job = await backfill(sink, [10])
   events.length = 0
   await engine!.redeliver(job.job_id, { type: 'marked', name: 'out' })
-  await ended(job.job_id)
+  await finish(engine!, job)
   expect(events).toMatchObject([{ event: 'start', ...about(job, 1) }, 10, { event: 'end', delivered: 10 }])
 })
 

@@ -12,6 +12,7 @@ import { type MessageBatch, rowBytes, type Sink, type SinkContext, type SinkSess
 import { memoryStore } from '../../src/stores/memory.ts'
 import type { Store } from '../../src/stores/store.ts'
 import { arrowSource } from './arrow-source.ts'
+import { allNumbers, finish } from './number-jobs.ts'
 
 /** Chunks of 3, 200 and 1 rows: ids 0 to 203. */
 const FILES = [3, 200, 1]
@@ -50,14 +51,7 @@ export function engineOf(sinks: EngineOptions['sinks'], options: Partial<EngineO
 }
 
 export async function finished(engine: Engine, ...sinks: readonly Sink[]): Promise<Job> {
-  const { job_id } = await engine.create({
-    table: 'numbers',
-    backfill_window: { start: 0, end: 1_000_000 },
-    destinations: sinks.map(({ type, name }) => ({ type, name })),
-  })
-  let last: Job | undefined
-  for await (const job of engine.watch(job_id)) last = job
-  return last!
+  return finish(engine, await engine.create(allNumbers(...sinks)))
 }
 
 export async function lettersOf(engine: Engine, { job_id }: Job, to?: { type: string; name: string }) {
@@ -109,6 +103,19 @@ export function picky(name: string, refuses: readonly number[], extras: Partial<
     },
   }
   return it
+}
+
+type Write = SinkSession['write']
+
+/** The same sink with a write of its own, which may go on to the sink's. */
+export function withWrite(sink: Sink, write: (own: Write, ...args: Parameters<Write>) => ReturnType<Write>): Sink {
+  return {
+    ...sink,
+    async open(context) {
+      const session = await sink.open(context)
+      return { ...session, write: (batch, signal) => write(session.write, batch, signal) }
+    },
+  }
 }
 
 export const decode = (bytes: Uint8Array): string => Buffer.from(bytes).toString()

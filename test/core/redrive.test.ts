@@ -1,8 +1,20 @@
 import { describe, expect, test } from 'vitest'
 import { DeliveryError } from '../../src/core/errors.ts'
-import { type MessageBatch, type Sink, type TextColumn, textBytes } from '../../src/sinks/sink.ts'
+import { type MessageBatch, type TextColumn, textBytes } from '../../src/sinks/sink.ts'
 import { memoryStore } from '../../src/stores/memory.ts'
-import { decode, engineOf, finished, idsOf, lettersOf, picky, ROWS, store, useEngines } from './picky-sink.ts'
+import { allNumbers, finish } from './number-jobs.ts'
+import {
+  decode,
+  engineOf,
+  finished,
+  idsOf,
+  lettersOf,
+  picky,
+  ROWS,
+  store,
+  useEngines,
+  withWrite,
+} from './picky-sink.ts'
 
 useEngines()
 
@@ -88,20 +100,10 @@ describe('a redrive', () => {
   test('retries as a delivery does what may pass', async () => {
     let failures = 2
     const out = picky('out', [3])
-    const { sink } = out
-    const flaky: Sink = {
-      ...sink,
-      async open(context) {
-        const session = await sink.open(context)
-        return {
-          ...session,
-          async write(batch, signal) {
-            if (out.refuses.size === 0 && failures-- > 0) throw new DeliveryError('busy', { retryable: true })
-            return session.write(batch, signal)
-          },
-        }
-      },
-    }
+    const flaky = withWrite(out.sink, async (write, batch, signal) => {
+      if (out.refuses.size === 0 && failures-- > 0) throw new DeliveryError('busy', { retryable: true })
+      return write(batch, signal)
+    })
     const engine = engineOf([flaky])
     const job = await finished(engine, flaky)
     out.refuses = new Set()
@@ -206,34 +208,20 @@ describe('a redrive', () => {
     const writing = Promise.withResolvers<void>()
     let hold = true
     const out = picky('out', [3])
-    const { sink } = out
-    const held: Sink = {
-      ...sink,
-      async open(context) {
-        const session = await sink.open(context)
-        return {
-          ...session,
-          async write(batch, signal) {
-            writing.resolve()
-            if (hold) await gate.promise
-            return session.write(batch, signal)
-          },
-        }
-      },
-    }
-    const engine = engineOf([held], { keepStagedMs: { completed: 60_000 } })
-    const { job_id } = await engine.create({
-      table: 'numbers',
-      backfill_window: { start: 0, end: 1_000_000 },
-      destinations: [out.to],
+    const held = withWrite(out.sink, async (write, batch, signal) => {
+      writing.resolve()
+      if (hold) await gate.promise
+      return write(batch, signal)
     })
+    const engine = engineOf([held], { keepStagedMs: { completed: 60_000 } })
+    const { job_id } = await engine.create(allNumbers(out.to))
     await writing.promise
     await expect(engine.redrive(job_id, out.to)).rejects.toMatchObject({
       code: 'conflict',
       message: expect.stringMatching(/^job .* is transporting: /),
     })
     gate.resolve()
-    for await (const _ of engine.watch(job_id));
+    await finish(engine, { job_id })
 
     const again = Promise.withResolvers<void>()
     hold = false
@@ -255,21 +243,11 @@ describe('a redrive', () => {
     let hanging = false
     const writes: MessageBatch[] = []
     const out = picky('out', [3, 4])
-    const { sink } = out
-    const hangs: Sink = {
-      ...sink,
-      async open(context) {
-        const session = await sink.open(context)
-        return {
-          ...session,
-          write(batch, signal) {
-            if (!hanging) return session.write(batch, signal)
-            writes.push(batch)
-            return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
-          },
-        }
-      },
-    }
+    const hangs = withWrite(out.sink, (write, batch, signal) => {
+      if (!hanging) return write(batch, signal)
+      writes.push(batch)
+      return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
+    })
     const engine = engineOf([hangs])
     const job = await finished(engine, hangs)
     hanging = true

@@ -9,15 +9,9 @@ import type { SinkRegistration } from '../../src/core/options.ts'
 import { memoryStore } from '../../src/stores/memory.ts'
 import type { Store } from '../../src/stores/store.ts'
 import { type ArrowSourceOptions, arrowSource } from './arrow-source.ts'
+import { allNumbers, finish } from './number-jobs.ts'
 
 export const ROWS = 2_004
-
-/** The job's last state. */
-export async function ended(engine: Engine, jobId: string): Promise<Job> {
-  let job: Job | undefined
-  for await (const state of engine.watch(jobId)) job = state
-  return job!
-}
 
 export interface DeliveredNumbers {
   readonly engine: Engine
@@ -45,10 +39,6 @@ export async function deliverNumbers(
     await rm(dir, { recursive: true, force: true })
   })
   const { type, name } = registration.sink
-  const { job_id } = await engine.create({
-    table: 'numbers',
-    backfill_window: { start: 0, end: 1_000_000 },
-    destinations: [{ type, name }],
-  })
-  return { engine, store, job: await ended(engine, job_id), verify: () => engine.verify(job_id, { type, name }) }
+  const job = await finish(engine, await engine.create(allNumbers(registration.sink)))
+  return { engine, store, job, verify: () => engine.verify(job.job_id, { type, name }) }
 }

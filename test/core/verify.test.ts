@@ -5,7 +5,8 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { fileSink } from '../../src/sinks/file.ts'
 import { memorySink } from '../../src/sinks/memory.ts'
 import type { HeldRow, ReadBack, Sink } from '../../src/sinks/sink.ts'
-import { deliverNumbers, ended, ROWS } from './verify-jobs.ts'
+import { finish } from './number-jobs.ts'
+import { deliverNumbers, ROWS } from './verify-jobs.ts'
 
 let dir: string
 beforeEach(async () => {
@@ -140,7 +141,7 @@ describe('files', () => {
   test('of a redelivery are judged by what that was asked for', async () => {
     const { verify, engine, job } = await deliver()
     await engine.redeliver(job.job_id, { type: 'file', name: 'out', chunks: { from: 1, to: 2 } })
-    expect(await ended(engine, job.job_id)).toMatchObject({ status: 'completed' })
+    expect(await finish(engine, job)).toMatchObject({ status: 'completed' })
     expect(await verify()).toMatchObject({ verdict: 'proven', delivery: 1, delivered: 2_000, records: 2_000 })
     for (const name of await readdir(dir)) if (name.includes('-d1-')) await rm(join(dir, name))
     expect(await verify()).toMatchObject({

@@ -6,7 +6,8 @@ import { verifyDelivery } from '../../../src/core/verify.ts'
 import { type KafkaSinkOptions, kafkaSink } from '../../../src/sinks/kafka.ts'
 import type { MessageBatch, Proof, Sink, SinkSession } from '../../../src/sinks/sink.ts'
 import { wordOf } from '../../core/arrow-source.ts'
-import { type DeliveredNumbers, deliverNumbers, ended, ROWS } from '../../core/verify-jobs.ts'
+import { finish } from '../../core/number-jobs.ts'
+import { type DeliveredNumbers, deliverNumbers, ROWS } from '../../core/verify-jobs.ts'
 import { describeWith } from '../../servers/need.ts'
 import { NEVER } from './contexts.ts'
 import { type ReadRecord, topicsOf } from './topics.ts'
@@ -84,7 +85,7 @@ await describeWith('kafka', 'a Kafka topic read back', ({ brokers }) => {
   test('is judged by a redelivery of some chunks where that was the last', async () => {
     const { engine, job, verify } = await deliver(IDS)
     await engine.redeliver(job.job_id, { type: 'kafka', name: 'numbers', chunks: { from: 1, to: 3 } })
-    expect(await ended(engine, job.job_id)).toMatchObject({ status: 'completed' })
+    expect(await finish(engine, job)).toMatchObject({ status: 'completed' })
     const sent = ROWS - 3
     expect(await verify()).toMatchObject({ ...good, delivery: 1, delivered: sent, found: sent, records: sent })
   })
