@@ -1,19 +1,8 @@
-import { afterEach, describe, expect, test } from 'vitest'
-import { SimulatedDelivery, type World } from './simulated-delivery.ts'
-import { chunks, keyed, small } from './simulated-worlds.ts'
+import { describe, expect, test } from 'vitest'
+import type { World } from './simulated-delivery.ts'
+import { chunks, keyed, SEEDS, small, useSimulations } from './simulated-worlds.ts'
 
-let simulated: SimulatedDelivery | undefined
-
-afterEach(() => simulated?.time.restore())
-
-function simulate(seed: number, world: World): SimulatedDelivery {
-  simulated?.time.restore()
-  simulated = new SimulatedDelivery(seed, world)
-  return simulated
-}
-
-/** Worlds of each kind; more of them take longer to find less. */
-const SEEDS = Number(process.env['MILLRACE_SEEDS'] ?? 12)
+const simulate = useSimulations()
 
 describe('at a limited pace', () => {
   const paced: World = { chunks: [2_000], spanRows: 50, destination: { limits: { batchRows: 50 } } }

@@ -1,25 +1,14 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { getEventListeners } from 'node:events'
-import { afterEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { MemoryBudget } from '../../src/core/budget.ts'
 import { ABORT_GRACE_MS } from '../../src/core/ending.ts'
 import { FormatError, StoreError } from '../../src/core/errors.ts'
 import { SimulatedDelivery, type World } from './simulated-delivery.ts'
 import type { DestinationOptions } from './simulated-destination.ts'
-import { chunks, keyed, small, WORLDS } from './simulated-worlds.ts'
+import { chunks, keyed, SEEDS, small, useSimulations, WORLDS } from './simulated-worlds.ts'
 
-let simulated: SimulatedDelivery | undefined
-
-afterEach(() => simulated?.time.restore())
-
-function simulate(seed: number, world: World): SimulatedDelivery {
-  simulated?.time.restore()
-  simulated = new SimulatedDelivery(seed, world)
-  return simulated
-}
-
-/** Worlds of each kind; more of them take longer to find less. */
-const SEEDS = Number(process.env['MILLRACE_SEEDS'] ?? 12)
+const simulate = useSimulations()
 
 describe('after crashes at random instants no row is lost, few come twice, and every tally is right', () => {
   test.each(WORLDS)('%s', async (_, world) => {

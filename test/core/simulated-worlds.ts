@@ -1,5 +1,6 @@
 /** Worlds that differ in what the engine promises something about. */
-import type { World } from './simulated-delivery.ts'
+import { afterEach } from 'vitest'
+import { SimulatedDelivery, type World } from './simulated-delivery.ts'
 
 export const chunks = [400, 120, 0, 333]
 export const small = { batchRows: 30 }
@@ -132,3 +133,17 @@ export const WORLDS: readonly (readonly [string, World])[] = [
     { ...keyed, destination: { commits: 'keeps', limits: { commitRows: 100 } } },
   ],
 ]
+
+/** Worlds of each kind; more of them take longer to find less. */
+export const SEEDS = Number(process.env['MILLRACE_SEEDS'] ?? 12)
+
+/** To be called once by a test file; what it answers begins a delivery, in whose time the test then lives. */
+export function useSimulations(): (seed: number, world: World) => SimulatedDelivery {
+  let simulated: SimulatedDelivery | undefined
+  afterEach(() => simulated?.time.restore())
+  return (seed, world) => {
+    simulated?.time.restore()
+    simulated = new SimulatedDelivery(seed, world)
+    return simulated
+  }
+}
