@@ -93,30 +93,36 @@ interface Configuration {
   readonly password: string
 }
 
-/** Topics are created on demand, as is Kafka's default: so a test notices a client that asks for one that it must not create. */
-function configuration({ dir, plain, secure, controller, password }: Configuration): string {
-  const login = 'org.apache.kafka.common.security.plain.PlainLoginModule'
+/** Of any one process that is broker and controller. `controller`: its port. */
+export function singleNode(controller: number): string {
   return `
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:${controller}
 controller.listener.names=CONTROLLER
-listeners=PLAIN://127.0.0.1:${plain},SECURE://127.0.0.1:${secure},CONTROLLER://127.0.0.1:${controller}
-advertised.listeners=PLAIN://127.0.0.1:${plain},SECURE://127.0.0.1:${secure}
-listener.security.protocol.map=PLAIN:PLAINTEXT,SECURE:SASL_SSL,CONTROLLER:PLAINTEXT
 inter.broker.listener.name=PLAIN
-listener.name.secure.sasl.enabled.mechanisms=PLAIN
-listener.name.secure.plain.sasl.jaas.config=${login} required user_${USER}="${password}";
-listener.name.secure.ssl.keystore.location=${join(dir, 'keystore.p12')}
-listener.name.secure.ssl.keystore.password=${password}
-log.dirs=${join(dir, 'data')}
-num.partitions=4
 offsets.topic.num.partitions=1
 offsets.topic.replication.factor=1
 transaction.state.log.num.partitions=1
 transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 group.initial.rebalance.delay.ms=0
+`
+}
+
+/** Topics are created on demand, as is Kafka's default: so a test notices a client that asks for one that it must not create. */
+function configuration({ dir, plain, secure, controller, password }: Configuration): string {
+  const login = 'org.apache.kafka.common.security.plain.PlainLoginModule'
+  return `${singleNode(controller)}
+listeners=PLAIN://127.0.0.1:${plain},SECURE://127.0.0.1:${secure},CONTROLLER://127.0.0.1:${controller}
+advertised.listeners=PLAIN://127.0.0.1:${plain},SECURE://127.0.0.1:${secure}
+listener.security.protocol.map=PLAIN:PLAINTEXT,SECURE:SASL_SSL,CONTROLLER:PLAINTEXT
+listener.name.secure.sasl.enabled.mechanisms=PLAIN
+listener.name.secure.plain.sasl.jaas.config=${login} required user_${USER}="${password}";
+listener.name.secure.ssl.keystore.location=${join(dir, 'keystore.p12')}
+listener.name.secure.ssl.keystore.password=${password}
+log.dirs=${join(dir, 'data')}
+num.partitions=4
 `
 }
 

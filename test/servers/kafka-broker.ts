@@ -1,7 +1,7 @@
 /** One Kafka broker (KRaft) of a caller's own, which may be killed and started again with what is in its log. */
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { format, java } from './kafka-apache.ts'
+import { format, java, singleNode } from './kafka-apache.ts'
 import { answersMetadata } from './kafka-facts.ts'
 import { freePorts, type ServerProcess, startServer, workDirectory } from './process.ts'
 
@@ -36,23 +36,12 @@ export async function startKafkaBroker(jars: string, data: string): Promise<Kafk
   await mkdir(data, { recursive: true })
   await writeFile(
     properties,
-    `
-process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@127.0.0.1:${controller}
-controller.listener.names=CONTROLLER
+    `${singleNode(controller)}
 listeners=PLAIN://127.0.0.1:${plain},BEHIND://127.0.0.1:${behind},CONTROLLER://127.0.0.1:${controller}
 advertised.listeners=PLAIN://127.0.0.1:${plain},BEHIND://127.0.0.1:${via}
 listener.security.protocol.map=PLAIN:PLAINTEXT,BEHIND:PLAINTEXT,CONTROLLER:PLAINTEXT
-inter.broker.listener.name=PLAIN
 log.dirs=${join(data, 'log')}
 auto.create.topics.enable=false
-offsets.topic.num.partitions=1
-offsets.topic.replication.factor=1
-transaction.state.log.num.partitions=1
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
-group.initial.rebalance.delay.ms=0
 `,
   )
   await format(jars, properties)
