@@ -2,21 +2,17 @@
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { DuckDBInstance } from '@duckdb/node-api'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { Job } from '../../src/core/job.ts'
 import { millrace } from './cli.ts'
+import { createEvents } from './events.ts'
 
 const ROWS = 2_000
 
 let cwd: string
 beforeAll(async () => {
   cwd = await mkdtemp(join(tmpdir(), 'millrace-after-end-'))
-  const instance = await DuckDBInstance.create(join(cwd, 'events.db'))
-  const connection = await instance.connect()
-  await connection.run(`CREATE TABLE events AS SELECT id FROM range(${ROWS}) rows(id)`)
-  connection.closeSync()
-  instance.closeSync()
+  await createEvents(cwd, ROWS)
   await writeFile(join(cwd, 'millrace.config.ts'), CONFIG)
 })
 afterAll(() => rm(cwd, { recursive: true }))

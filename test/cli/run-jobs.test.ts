@@ -1,10 +1,10 @@
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { DuckDBInstance } from '@duckdb/node-api'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { Job } from '../../src/core/job.ts'
 import { millrace, type Running } from './cli.ts'
+import { createEvents, WITH_ORIGIN } from './events.ts'
 
 const ROWS = 40_000
 const WINDOW = ['--table', 'events', '--partition-key', 'id', '--start', '0', '--end', String(ROWS)]
@@ -13,13 +13,7 @@ const FROM = ['--from', 'duckdb:events.db', ...WINDOW]
 let cwd: string
 beforeAll(async () => {
   cwd = await mkdtemp(join(tmpdir(), 'millrace-jobs-'))
-  const instance = await DuckDBInstance.create(join(cwd, 'events.db'))
-  const connection = await instance.connect()
-  await connection.run(
-    `CREATE TABLE events AS SELECT id, 'origin ' || (id % 10) AS origin FROM range(${2 * ROWS}) rows(id)`,
-  )
-  connection.closeSync()
-  instance.closeSync()
+  await createEvents(cwd, 2 * ROWS, WITH_ORIGIN)
   await writeFile(join(cwd, 'millrace.config.ts'), CONFIG)
 })
 afterAll(() => rm(cwd, { recursive: true }))

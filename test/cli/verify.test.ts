@@ -1,13 +1,13 @@
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { DuckDBInstance } from '@duckdb/node-api'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { receiptText } from '../../src/cli/receipt.ts'
 import { verifyText } from '../../src/cli/verify.ts'
 import type { DestinationReceipt } from '../../src/core/receipt.ts'
 import type { Verification } from '../../src/core/verify.ts'
 import { millrace } from './cli.ts'
+import { createEvents } from './events.ts'
 
 const CONFIG = `
 import { duckdbSource } from ${JSON.stringify(new URL('../../src/sources/duckdb.ts', import.meta.url))}
@@ -23,11 +23,7 @@ let cwd: string
 let jobId: string
 beforeAll(async () => {
   cwd = await mkdtemp(join(tmpdir(), 'millrace-verify-cli-'))
-  const instance = await DuckDBInstance.create(join(cwd, 'events.db'))
-  const connection = await instance.connect()
-  await connection.run('CREATE TABLE events AS SELECT id FROM range(1000) rows(id)')
-  connection.closeSync()
-  instance.closeSync()
+  await createEvents(cwd, 1_000)
   await writeFile(join(cwd, 'millrace.config.ts'), CONFIG)
   const { stdout } = await millrace(
     ['run', '--table', 'events', '--start', '0', '--end', '500', '--to', 'file:rows', '--json'],
