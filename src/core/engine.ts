@@ -46,8 +46,8 @@ export interface Engine {
   retry(jobId: string, scope?: Scope): Promise<Job>
   /**
    * Delivers the staged files of a job that has ended to one destination: once more, all chunks or some, or for the first time to one
-   * that the job did not have. Rejects with code `conflict` if the job has not ended or its staged files were removed
-   * (`keepStagedMs`), `invalid_request` for a destination or chunks that there are not.
+   * that the job did not have. Rejects with code `conflict` if the job has not ended, or failed before it was staged, or its
+   * staged files were removed (`keepStagedMs`), `invalid_request` for a destination or chunks that there are not.
    */
   redeliver(jobId: string, redelivery: Redelivery, scope?: Scope): Promise<Job>
   /**

@@ -175,6 +175,25 @@ describe('redelivery', () => {
   })
 })
 
+test('a job that failed before it was staged is not staged by a redelivery', async () => {
+  let stagings = 0
+  const source = sourceOf({
+    onStage: async () => {
+      stagings++
+      throw new Error('the warehouse went away')
+    },
+  })
+  const [first, second] = [recordingSink('first'), recordingSink('second')]
+  const engine = engineOf({ source, sinks: [first.sink, second.sink] })
+  const job = await create(engine, first.sink)
+  const failed = await finish(engine, job)
+  expect(failed).toMatchObject({ status: 'failed', num_chunks: null })
+  for (const { sink } of [first, second])
+    await expect(engine.redeliver(job.job_id, sink)).rejects.toMatchObject({ code: 'conflict' })
+  expect(await engine.get(job.job_id)).toEqual(failed)
+  expect(stagings).toBe(1)
+})
+
 describe('a pause', () => {
   test('lets what is in flight settle and sends nothing more until the job is resumed, by another engine too', async () => {
     const gate = Promise.withResolvers<void>()
