@@ -46,11 +46,8 @@ async function* readPartition(
 ): AsyncGenerator<ReadBack> {
   const { first } = ranges[0]!
   const { last } = ranges.at(-1)!
-  if (log.end <= last) {
-    const reason = `partition ${partition} ends before offset ${log.end}, and had records up to ${last}: the topic was made anew, or lost its end`
-    yield { unreadable: 0, reason }
-  }
-  const stop = log.end <= last ? log.end : last + 1n
+  if (log.end <= last) yield { unreadable: 0, reason: endText(partition, log.end, last) }
+  let stop = log.end <= last ? log.end : last + 1n
   let removed = 0
   let read = 0
   let offset = first
@@ -62,8 +59,14 @@ async function* readPartition(
       continue
     }
     const batches = await reader.fetch(partition, offset)
-    if (batches === 'removed') {
+    if (batches === 'out of range') {
       start = (await reader.offsets(EARLIEST))[partition] ?? stop
+      const end = (await reader.offsets(LATEST))[partition] ?? 0n
+      // else removed, or of a leader that lags behind
+      if (end <= offset && start <= offset) {
+        yield { unreadable: 0, reason: endText(partition, end, last) }
+        stop = offset
+      }
       continue
     }
     for (const batch of batches) {
@@ -79,6 +82,10 @@ async function* readPartition(
     const reason = `partition ${partition} no longer has ${gone} of the records in its log (compaction)`
     yield { unreadable: gone, reason }
   }
+}
+
+function endText(partition: number, end: bigint, last: bigint): string {
+  return `partition ${partition} ends before offset ${end}, and had records up to ${last}: the topic was made anew, or lost its end`
 }
 
 function removedText(partition: number, removed: number, start: bigint): string {
@@ -154,14 +161,14 @@ class TopicReader {
   }
 
   /** Whole batches, the first of which has the offset or the next one that there is; at least one. */
-  async fetch(partition: number, offset: bigint): Promise<readonly RecordsBatch[] | 'removed'> {
+  async fetch(partition: number, offset: bigint): Promise<readonly RecordsBatch[] | 'out of range'> {
     return this.#ask(async () => {
       try {
         const found = batchesOf(await this.#fetchOnce(partition, offset), partition)
         if (found.length > 0) return found
         throw new Error(`partition ${partition} gave no record from offset ${offset} on`)
       } catch (error) {
-        if (flatten(error).some(({ apiId }) => apiId === 'OFFSET_OUT_OF_RANGE')) return 'removed'
+        if (flatten(error).some(({ apiId }) => apiId === 'OFFSET_OUT_OF_RANGE')) return 'out of range'
         throw error
       }
     })

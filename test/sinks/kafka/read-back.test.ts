@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { resolveOptions } from '../../../src/core/options.ts'
 import { verifyDelivery } from '../../../src/core/verify.ts'
 import { type KafkaSinkOptions, kafkaSink } from '../../../src/sinks/kafka.ts'
-import type { MessageBatch, Proof, Sink, SinkSession } from '../../../src/sinks/sink.ts'
+import type { MessageBatch, Proof, ReadBack, Sink, SinkSession } from '../../../src/sinks/sink.ts'
 import { wordOf } from '../../core/arrow-source.ts'
 import { finish } from '../../core/number-jobs.ts'
 import { type DeliveredNumbers, deliverNumbers, ROWS } from '../../core/verify-jobs.ts'
@@ -45,6 +45,16 @@ await describeWith('kafka', 'a Kafka topic read back', ({ brokers }) => {
   async function deleteRecords(topic: string, partition: number, offset: bigint): Promise<void> {
     const admin = new Admin({ clientId: 'millrace-tests', bootstrapBrokers: [...brokers] })
     await admin.deleteRecords({ topics: [{ name: topic, partitions: [{ partition, offset }] }] })
+    await admin.close()
+  }
+
+  async function makeAnew(topic: string): Promise<void> {
+    const admin = new Admin({ clientId: 'millrace-tests', bootstrapBrokers: [...brokers] })
+    await admin.deleteTopics({ topics: [topic] })
+    // a topic is there for a while after it was deleted
+    const create = () =>
+      admin.createTopics({ topics: [topic], partitions: 1, replicas: 1 }).then(created => created.length)
+    await expect.poll(() => create().catch(String), { timeout: 20_000 }).toBe(1)
     await admin.close()
   }
 
@@ -272,6 +282,20 @@ await describeWith('kafka', 'a Kafka topic read back', ({ brokers }) => {
       expect(result).toMatchObject({ verdict: 'wrong', missing: ROWS, found: 0, records: 0 })
       expect(result.problems.join()).toContain('made anew')
     })
+
+    test('a topic that is made anew while it is read is read no further', async () => {
+      const topic = await topics.create({ partitions: 1 })
+      const [rows, word] = [40_000, (id: number) => 'x'.repeat(200) + id]
+      const sink = sinkTo(topic, { batchBytes: 900_000, deadlineMs: 20_000 })
+      const { job } = await deliverNumbers({ sink }, { files: [rows], word })
+      const said: ReadBack[] = []
+      const proof = [{ partition: 0, first: '0', last: `${rows - 1}` }]
+      const delivered = { jobId: job.job_id, destination: job.destinations[0]!, delivery: 0, delivered: rows, proof }
+      for await (const piece of sink.readBack!(delivered, NEVER)) if (said.push(piece) === 1) await makeAnew(topic)
+      const read = said.reduce((sum, piece) => sum + ('rows' in piece ? piece.rows.length : 0), 0)
+      expect([read > 0, read < rows]).toEqual([true, true])
+      expect(said.at(-1)).toEqual({ unreadable: 0, reason: expect.stringContaining('made anew, or lost its end') })
+    }, 60_000)
   })
 
   test('stops when it is aborted, and fails where there is no topic', async () => {
