@@ -7,7 +7,7 @@ export interface DuckdbSource {
 
 export type Target =
   | { readonly type: 'file'; readonly name: string; readonly dir: string }
-  | { readonly type: 'null'; readonly name: string }
+  | { readonly type: 'null' | 'stdout'; readonly name: string }
   | KafkaTarget
 
 export interface KafkaTarget {
@@ -35,12 +35,13 @@ export function parseSource(text: string): DuckdbSource | Unusable {
   return path === undefined ? { problem: 'must be duckdb:PATH' } : { type: 'duckdb', path }
 }
 
-/** `file:DIR`, `null:` or `kafka://[user:password@]host:port[,host:port]/topic[?key=column&tls=true&sasl=mechanism]` */
+/** `file:DIR`, `stdout:`, `null:` or `kafka://[user:password@]host:port[,host:port]/topic[?key=column&tls=true&sasl=mechanism]` */
 export function parseTarget(text: string): Target | Unusable {
   if (text === 'null:') return { type: 'null', name: 'null' }
+  if (text === 'stdout:') return { type: 'stdout', name: 'stdout' }
   if (text.startsWith('kafka:')) return parseKafka(text)
   const dir = /^file:(.+)$/s.exec(text)?.[1]
-  if (dir === undefined) return { problem: 'must be file:DIR, kafka://HOST:PORT/TOPIC or null:' }
+  if (dir === undefined) return { problem: 'must be file:DIR, stdout:, kafka://HOST:PORT/TOPIC or null:' }
   return { type: 'file', name: dir, dir }
 }
 

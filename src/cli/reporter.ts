@@ -22,22 +22,28 @@ export function createReporter(output: Output, json: boolean): Reporter {
   return output.stderr.isTTY ? barReporter(output) : lineReporter(output)
 }
 
+/** Standard output is the rows', where they go there. */
+function resultsOf({ destinations }: Job, { stdout, stderr }: Output): NodeJS.WritableStream {
+  return destinations.some(({ type }) => type === 'stdout') ? stderr : stdout
+}
+
 /** The job as a line of JSON whenever it has changed, and nothing else on stdout. */
-function jsonReporter({ stdout, stderr }: Output): Reporter {
+function jsonReporter(output: Output): Reporter {
   let last = ''
   return {
     update(job) {
       const line = JSON.stringify(job)
-      if (line !== last) stdout.write(`${line}\n`)
+      if (line !== last) resultsOf(job, output).write(`${line}\n`)
       last = line
     },
-    note: text => void stderr.write(`${text}\n`),
+    note: text => void output.stderr.write(`${text}\n`),
     end() {},
   }
 }
 
 /** For logs: a line when something changed, at most one a second; a new status is told at once. */
-export function lineReporter({ stdout, stderr }: Output, now = () => performance.now()): Reporter {
+export function lineReporter(output: Output, now = () => performance.now()): Reporter {
+  const { stderr } = output
   const meter = new ProgressMeter()
   let last = { line: '', status: '', atMs: Number.NEGATIVE_INFINITY }
   return {
@@ -49,14 +55,15 @@ export function lineReporter({ stdout, stderr }: Output, now = () => performance
       last = { line, status: job.status, atMs }
     },
     note: text => void stderr.write(`${text}\n`),
-    end: job => void (job && stdout.write(outcomeText(job))),
+    end: job => void (job && resultsOf(job, output).write(outcomeText(job))),
   }
 }
 
 /** The bar counts in thousandths, since chunks are too few and too different. */
 const BAR_TOTAL = 1_000
 
-function barReporter({ stdout, stderr }: Output): Reporter {
+function barReporter(output: Output): Reporter {
+  const { stderr } = output
   const meter = new ProgressMeter()
   const bar = new SingleBar(
     { stream: stderr, format: '[{bar}] {percentage}% {line}', barsize: 24, linewrap: false },
@@ -73,7 +80,7 @@ function barReporter({ stdout, stderr }: Output): Reporter {
     note: text => void stderr.write(`\r\u001b[K${text}\n\u001b7`),
     end(job) {
       bar.stop()
-      if (job) stdout.write(outcomeText(job))
+      if (job) resultsOf(job, output).write(outcomeText(job))
     },
   }
 }

@@ -11,10 +11,12 @@ names as TYPE:NAME; or, with --from, from URLs:
   --from duckdb:PATH         a DuckDB file; --table and --partition-key name the one table
   --to file:DIR              one file of JSON lines per unit of work
   --to kafka://[USER:PASSWORD@]HOST:PORT[,HOST:PORT]/TOPIC[?key=COLUMN&tls=true&sasl=SCRAM-SHA-256]
+  --to stdout:               JSON lines to standard output, for pipes
   --to null:                 takes every row and drops it, to measure
 
 Progress goes to stderr, the outcome to stdout. With --json stdout has the job as a line
-of JSON whenever it has changed, and nothing else.
+of JSON whenever it has changed, and nothing else. Where rows go to stdout, all else goes
+to stderr.
 
 Ctrl-C cancels the job and waits for it to end; a second one leaves at once. SIGTERM leaves
 the job as it is, to go on with: repeat the command with --resume JOB_ID. That helps after a
@@ -25,6 +27,8 @@ Examples:
       --start 2001-01-01 --end 2001-02-01 --filter origin=SFO,OAK --to file:out
   $ millrace run --table flights --start 2001-01-01 --end 2001-02-01 --to kafka:flights
   $ millrace run request.json
+  $ millrace run --from duckdb:flights.db --table flights --partition-key date \\
+      --start 2001-01-01 --end 2001-02-01 --to stdout: | head
   $ jq '.table = "flights"' request.json | millrace run - --json`
 
 export function runCommand(done: (exitCode: number) => void): Command {

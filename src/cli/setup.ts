@@ -93,9 +93,11 @@ export function sinksOf(entries: EngineOptions['sinks']): readonly Sink[] {
 export async function createSink(target: Target): Promise<Sink> {
   switch (target.type) {
     case 'file':
-      return (await import('../sinks/file.ts')).fileSink(target)
+      return (await import('../sinks/file.ts')).fileSink({ name: target.name, dir: target.dir })
     case 'null':
       return (await import('../sinks/null.ts')).nullSink(target)
+    case 'stdout':
+      return (await import('../sinks/stdout.ts')).stdoutSink({ name: target.name })
     case 'kafka':
       return createKafkaSink(target)
   }

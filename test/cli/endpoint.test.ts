@@ -12,9 +12,10 @@ describe('parseSource', () => {
 })
 
 describe('parseTarget', () => {
-  it('reads file:DIR and null:', () => {
+  it('reads file:DIR, stdout: and null:', () => {
     expect(parseTarget('file:out/a b')).toEqual({ type: 'file', name: 'out/a b', dir: 'out/a b' })
     expect(parseTarget('null:')).toEqual({ type: 'null', name: 'null' })
+    expect(parseTarget('stdout:')).toEqual({ type: 'stdout', name: 'stdout' })
   })
 
   it('reads a Kafka URL with one broker and nothing else', () => {

@@ -54,6 +54,21 @@ describe('millrace run', () => {
     expect(rows.find(row => row.id === 39_999)).toEqual({ id: 39_999, origin: 'origin 9' })
   })
 
+  it('writes rows to standard output, and all else elsewhere', async () => {
+    for (const [flags, outcome] of [
+      [[], /\ncompleted after .*\n {2}stdout:stdout: 40,000 rows \(.* MB\) delivered\n$/],
+      [['--json'], /\n\{.*"status":"completed".*\}\n$/],
+    ] as const) {
+      const { code, stdout, stderr } = await millrace(['run', ...FROM, ...flags, '--to', 'stdout:'], { cwd })
+      expect([code, stderr]).toEqual([0, expect.stringMatching(outcome)])
+      const ids = stdout
+        .trimEnd()
+        .split('\n')
+        .map(line => (JSON.parse(line) as { readonly id: number }).id)
+      expect(ids.toSorted((a, b) => a - b)).toEqual(Array.from({ length: ROWS }, (_, id) => id))
+    }
+  })
+
   it('filters by values from the command line and from a file', async () => {
     await millrace(['run', ...FROM, '--filter', 'origin=origin 1,origin 2', '--to', 'file:out'], { cwd })
     expect((await readRows()).map(row => row.id % 10)).toEqual(expect.arrayContaining([1, 2]))

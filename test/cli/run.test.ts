@@ -41,7 +41,7 @@ describe('millrace run, given what cannot be run,', () => {
         '--from: must be duckdb:PATH',
         '--partition-key: is required with --from',
         '--to: must be kafka://HOST:PORT[,HOST:PORT]/TOPIC[?key=COLUMN], with USER:PASSWORD@ before the hosts if needed',
-        '--to: must be file:DIR, kafka://HOST:PORT/TOPIC or null:',
+        '--to: must be file:DIR, stdout:, kafka://HOST:PORT/TOPIC or null:',
       ),
     )
   })

@@ -1,9 +1,11 @@
 import { existsSync } from 'node:fs'
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { gunzipSync, zstdDecompressSync } from 'node:zlib'
+import { DuckDBInstance } from '@duckdb/node-api'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { fileSink } from '../../src/sinks/file.ts'
+import { type FileSinkOptions, fileSink } from '../../src/sinks/file.ts'
 import { testSink } from '../../src/testing/sink.ts'
 import {
   checkpoint,
@@ -24,13 +26,18 @@ afterEach(async () => {
   await rm(root, { recursive: true, force: true })
 })
 
-describe('fileSink keeps the contract', () => {
+describe.each<Omit<FileSinkOptions, 'name' | 'dir'>>([
+  {},
+  { maxFileBytes: 1 << 20 },
+  { compression: 'gzip' },
+  { compression: 'zstd', maxFileBytes: 1 << 20 },
+])('fileSink keeps the contract, with %o', options => {
   let count = 0
   const dirs = new Map<unknown, string>()
   const tests = testSink({
     create() {
       const dir = join(root, String(count++))
-      const sink = fileSink({ name: 'test', dir })
+      const sink = fileSink({ name: 'test', dir, ...options })
       dirs.set(sink, dir)
       return sink
     },
@@ -40,6 +47,97 @@ describe('fileSink keeps the contract', () => {
 })
 
 describe('fileSink', () => {
+  it('refuses options that are wrong, all at once', () => {
+    const wrong = { name: '', dir: '', maxFileBytes: 1_000, compression: 'lz4' } as unknown as FileSinkOptions
+    const problems = ['name', 'dir', 'maxFileBytes', 'compression'].map(path => expect.objectContaining({ path }))
+    expect(() => fileSink(wrong)).toThrow(expect.objectContaining({ code: 'invalid_config', problems }))
+  })
+
+  it('cuts files by size, numbers them, and shows them all at the commit', async () => {
+    const { dir, job } = fixture({ maxFileBytes: 1 << 20 })
+    const session = await openSession(job)
+    const unit = testUnit(job, 0)
+    const rows = testRows(3_000, () => 'x'.repeat(1_000))
+    await session.begin?.(unit)
+    await writeRows(session, unit, rows, { batchRows: 100 })
+    expect((await readdir(dir)).filter(name => !name.startsWith('.'))).toEqual([])
+    await session.commit?.(unit, [checkpoint(0, 8_192, false)])
+    await writeRows(session, unit, rows.slice(0, 10))
+    await session.commit?.(unit, [checkpoint(0, 8_202, true)])
+    await session.close()
+    const base = `${job.jobId}-3f0c6a52-000000`
+    const names = (await readdir(dir)).sort()
+    expect(names).toEqual([
+      `${base}.00000.jsonl`,
+      `${base}.00001.jsonl`,
+      `${base}.00002.jsonl`,
+      `${base}_0000008192.00000.jsonl`,
+    ])
+    const sizes = await Promise.all(names.map(async name => (await stat(join(dir, name))).size))
+    for (const size of sizes.slice(0, 2)) {
+      expect(size).toBeGreaterThanOrEqual(1 << 20)
+      expect(size).toBeLessThan((1 << 20) + 110_000)
+    }
+    expect(await readLines(dir)).toEqual(json([...rows, ...rows.slice(0, 10)]))
+  })
+
+  it('leaves none of the files of an attempt whose commit was not stored, however they were cut', async () => {
+    const { dir, job } = fixture({ maxFileBytes: 1 << 20 })
+    const rows = testRows(3_000, () => 'x'.repeat(1_000))
+    const first = await openSession(job)
+    await deliver(first, testUnit(job, 0), rows, { batchRows: 100 })
+    await first.close()
+    expect(await readdir(dir)).toHaveLength(3)
+    const others = [`${job.jobId}-3f0c6a52-000000_0000008192.00000.jsonl`, `${job.jobId}-3f0c6a52-0000000.jsonl`]
+    for (const name of others) await writeFile(join(dir, name), 'of others')
+    const sink = fileSink({ name: 'test', dir, maxFileBytes: 2 << 20, compression: 'gzip' })
+    const again = { ...job, sink, leaseEpoch: 2 }
+    const session = await openSession(again)
+    await deliver(session, testUnit(again, 0, { attempt: 2 }), rows, { batchRows: 100 })
+    await session.close()
+    for (const name of others) await rm(join(dir, name))
+    expect(await readdir(dir)).toEqual([`${job.jobId}-3f0c6a52-000000.00000.jsonl.gz`])
+    expect(await readLines(dir)).toEqual(json(rows))
+  })
+
+  it.each(['gzip', 'zstd'] as const)('writes %s that others read', async compression => {
+    const { dir, job } = fixture({ compression })
+    const rows = testRows(5_000)
+    const session = await openSession(job)
+    await deliver(session, testUnit(job, 0), rows, { batchRows: 300 })
+    await session.close()
+    const [name] = await readdir(dir)
+    const instance = await DuckDBInstance.create()
+    const connection = await instance.connect()
+    const sql = `SELECT count(*)::INTEGER, sum(id)::INTEGER, count(key)::INTEGER FROM read_json('${join(dir, name!)}')`
+    const read = await connection.runAndReadAll(sql)
+    expect(read.getRows()).toEqual([[5_000, (4_999 * 5_000) / 2, 4_500]])
+    connection.closeSync()
+    instance.closeSync()
+  })
+
+  it.each(['gzip', 'zstd'] as const)(
+    'a batch that was not written is there once when it is written again (%s)',
+    async compression => {
+      const { dir, job } = fixture({ compression })
+      const rows = testRows(3_000)
+      const session = await openSession(job)
+      const unit = testUnit(job, 0)
+      await session.begin?.(unit)
+      await session.commit?.(unit, [])
+      // the next part is opened by its first write
+      await rm(dir, { recursive: true })
+      const write = () => writeRows(session, unit, rows.slice(0, 1_000), { batchRows: 1_000 })
+      await expect(write()).rejects.toMatchObject({ code: 'destination_unavailable', retryable: true })
+      await mkdir(dir)
+      await write()
+      await writeRows(session, unit, rows.slice(1_000))
+      await session.commit?.(unit, [checkpoint(0, 3_000, true)])
+      await session.close()
+      expect(await readLines(dir)).toEqual(json(rows))
+    },
+  )
+
   it('names a file by job, destination and unit, and by where it starts behind a pause', async () => {
     const { dir, job } = fixture()
     const session = await openSession(job)
@@ -148,7 +246,7 @@ describe('fileSink', () => {
   })
 
   it('probes a directory that is still to be made without making it', async () => {
-    const { dir, job } = fixture('a/b/c')
+    const { dir, job } = fixture({ path: 'a/b/c' })
     const session = await openSession(job, true)
     await session.close()
     expect(existsSync(join(root, 'a'))).toBe(false)
@@ -159,7 +257,7 @@ describe('fileSink', () => {
   it('says in the probe that a file is in the way', async () => {
     await writeFile(join(root, 'taken'), '')
     for (const path of ['taken', 'taken/below'])
-      await expect(openSession(fixture(path).job, true)).rejects.toMatchObject({
+      await expect(openSession(fixture({ path }).job, true)).rejects.toMatchObject({
         code: 'destination_misconfigured',
         retryable: false,
         message: expect.stringContaining(`${join(root, 'taken')} is a file`),
@@ -171,7 +269,7 @@ describe('fileSink', () => {
     async () => {
       await mkdir(join(root, 'closed'))
       await chmod(join(root, 'closed'), 0o500)
-      await expect(openSession(fixture('closed/out').job, true)).rejects.toMatchObject({
+      await expect(openSession(fixture({ path: 'closed/out' }).job, true)).rejects.toMatchObject({
         code: 'destination_misconfigured',
         message: expect.stringContaining(join(root, 'closed/out')),
       })
@@ -205,18 +303,25 @@ describe('fileSink', () => {
   })
 })
 
-function fixture(path = 'out') {
+function fixture(options: { readonly path?: string } & Omit<FileSinkOptions, 'name' | 'dir'> = {}) {
+  const { path = 'out', ...own } = options
   const dir = join(root, path)
-  return { dir, job: testJob(fileSink({ name: 'test', dir })) }
+  return { dir, job: testJob(fileSink({ name: 'test', dir, ...own })) }
 }
 
 /** In the order of the files' names. */
 async function readLines(dir: string): Promise<string[]> {
   if (!existsSync(dir)) return []
-  const names = (await readdir(dir)).filter(name => name.endsWith('.jsonl')).sort()
-  const texts = await Promise.all(names.map(name => readFile(join(dir, name), 'utf8')))
+  const names = (await readdir(dir)).filter(name => /^[^.].*\.jsonl(\.gz|\.zst)?$/.test(name)).sort()
+  const texts = await Promise.all(names.map(name => readText(join(dir, name))))
   for (const text of texts) expect(text.at(-1)).toBe('\n')
   return texts.flatMap(text => text.slice(0, -1).split('\n'))
+}
+
+async function readText(path: string): Promise<string> {
+  const bytes = await readFile(path)
+  if (path.endsWith('.gz')) return gunzipSync(bytes).toString()
+  return (path.endsWith('.zst') ? zstdDecompressSync(bytes) : bytes).toString()
 }
 
 function json(rows: readonly TestRow[]): string[] {

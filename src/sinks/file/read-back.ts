@@ -2,47 +2,60 @@
 import { createReadStream } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { pipeline, type Readable } from 'node:stream'
+import { createGunzip, createZstdDecompress } from 'node:zlib'
 import { DeliveryError, messageOf } from '../../core/errors.ts'
 import type { DeliveredJob, HeldRow, ReadBack } from '../sink.ts'
-import { filePrefix } from './names.ts'
+import { filePrefix, readName } from './names.ts'
 
 const PIECE_BYTES = 256 << 10
 const LINE_FEED = 0x0a
-const NAME = /^(\d{6,})(?:_\d{10,})?\.jsonl$/
 
 export async function* readFilesBack(dir: string, job: DeliveredJob, signal: AbortSignal): AsyncGenerator<ReadBack> {
-  for (const { name, unit } of await filesOf(dir, filePrefix(job))) {
-    for await (const rows of readRows(join(dir, name), signal)) yield { unit, rows }
+  for (const file of await filesOf(dir, filePrefix(job))) {
+    for await (const rows of readRows(file, signal)) yield { unit: file.unit, rows }
   }
 }
 
-async function filesOf(dir: string, prefix: string): Promise<readonly { name: string; unit: number }[]> {
+interface File extends NonNullable<ReturnType<typeof readName>> {
+  readonly path: string
+}
+
+async function filesOf(dir: string, prefix: string): Promise<readonly File[]> {
   const names = await readdir(dir).catch(cause => {
     throw unreadable(dir, cause)
   })
   return names
     .filter(name => name.startsWith(prefix))
     .flatMap(name => {
-      const [, number] = NAME.exec(name.slice(prefix.length)) ?? []
-      return number === undefined ? [] : [{ name, unit: Number(number) }]
+      const known = readName(name.slice(prefix.length))
+      return known ? [{ ...known, path: join(dir, name) }] : []
     })
-    .sort((a, b) => a.unit - b.unit || (a.name < b.name ? -1 : 1))
+    .sort((a, b) => a.unit - b.unit || (a.path < b.path ? -1 : 1))
 }
 
-async function* readRows(path: string, signal: AbortSignal): AsyncGenerator<readonly HeldRow[]> {
+async function* readRows(file: File, signal: AbortSignal): AsyncGenerator<readonly HeldRow[]> {
   let begun: readonly Buffer[] = []
   try {
-    for await (const piece of createReadStream(path, { highWaterMark: PIECE_BYTES, signal }) as AsyncIterable<Buffer>) {
+    for await (const piece of openFile(file, signal) as AsyncIterable<Buffer>) {
       const end = piece.lastIndexOf(LINE_FEED) + 1
       if (end > 0) yield linesOf(Buffer.concat([...begun, piece.subarray(0, end)]))
       begun = end > 0 ? [piece.subarray(end)] : [...begun, piece]
     }
   } catch (error) {
     signal.throwIfAborted()
-    throw unreadable(path, error)
+    throw unreadable(file.path, error)
   }
   const rest = Buffer.concat(begun)
   if (rest.length > 0) yield [rowOf(rest)]
+}
+
+function openFile({ path, compression }: File, signal: AbortSignal): Readable {
+  const file = createReadStream(path, { highWaterMark: PIECE_BYTES, signal })
+  if (compression === 'none') return file
+  const decompress = compression === 'gzip' ? createGunzip : createZstdDecompress
+  // an error of the file ends the other stream with it
+  return pipeline(file, decompress({ chunkSize: PIECE_BYTES }), () => {})
 }
 
 /** `text` ends with a line feed. */

@@ -1,7 +1,7 @@
 import type { ConnectionOptions } from 'node:tls'
 import { z } from 'zod'
-import { ConfigError } from '../../core/errors.ts'
 import { LONGEST_TIMER_MS } from '../../core/timers.ts'
+import { checkOptions } from '../options.ts'
 
 export interface KafkaSinkOptions {
   /** What requests call it: `{ "type": "kafka", "name": name }`. */
@@ -144,11 +144,7 @@ function isAddress(text: string): boolean {
 
 export type KafkaSettings = z.output<typeof schema>
 
-/** Throws a `ConfigError` that lists every problem with its path; none of its text repeats a value. */
+/** Throws a `ConfigError`. */
 export function readOptions(options: KafkaSinkOptions): KafkaSettings {
-  const result = schema.safeParse(options)
-  if (result.success) return result.data
-  const problems = result.error.issues.map(({ path, message }) => ({ path: path.join('.') || 'options', message }))
-  const lines = problems.map(problem => `${problem.path}: ${problem.message}`)
-  throw new ConfigError(`kafkaSink: ${lines.join('; ')}`, { problems })
+  return checkOptions('kafkaSink', schema, options)
 }
