@@ -5,7 +5,7 @@ import type { Share } from './budget.ts'
 import { Circuit } from './circuit.ts'
 import { nameOf } from './destination-name.ts'
 import { publish } from './diagnostics.ts'
-import { asMillraceError, ERRORS, type ErrorCode, MillraceError } from './errors.ts'
+import { asMillraceError, DeliveryError, ERRORS, type ErrorCode, MillraceError } from './errors.ts'
 import { markersOf } from './markers.ts'
 import { narrowAll } from './narrowing.ts'
 import { failureOf, openPatiently } from './opening.ts'
@@ -76,6 +76,8 @@ export async function openSession(
 ): Promise<SinkSession> {
   const { store, settings, lanes } = surroundings
   const { sink, delivery } = settings.destinations.get(nameOf({ type, name }))!
+  const staticEgressIp = record.request.static_egress_ip ?? false
+  if (staticEgressIp && !sink.staticEgress) throw withoutStaticEgress()
   const opening: Promise<SinkSession> = sink.open({
     jobId: record.jobId,
     organizationId: record.organizationId,
@@ -83,6 +85,7 @@ export async function openSession(
     schema,
     order: delivery.order,
     probe,
+    staticEgressIp,
     leaseEpoch: probe ? 0 : lease.epoch,
     saved,
     save: state => store.setDestination(lease, uid, { saved: state }),
@@ -102,6 +105,12 @@ export async function openSession(
   } finally {
     signal.removeEventListener('abort', onAbort)
   }
+}
+
+/** Creation refuses such a job; but it may be delivered elsewhere later, or by a process that is configured otherwise. */
+function withoutStaticEgress(): DeliveryError {
+  const message = 'the job asks for static_egress_ip, and the sink has no static egress address configured'
+  return new DeliveryError(message, { code: 'destination_misconfigured' })
 }
 
 async function runUnits(

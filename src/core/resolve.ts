@@ -30,14 +30,16 @@ export interface Surroundings {
 }
 
 interface RegisteredSink extends DestinationName {
+  readonly staticEgress?: boolean | undefined
   readonly uniqueKey?: readonly string[]
 }
 
 /** As requests are checked against them. */
 export function registeredSinks({ destinations }: Pick<Settings, 'destinations'>): readonly RegisteredSink[] {
-  return [...destinations.values()].map(({ sink: { type, name }, delivery: { uniqueKey } }) => ({
+  return [...destinations.values()].map(({ sink: { type, name, staticEgress }, delivery: { uniqueKey } }) => ({
     type,
     name,
+    staticEgress,
     uniqueKey,
   }))
 }
@@ -51,8 +53,7 @@ export async function resolveRequest(
   const problems: Problem[] = []
   const request = parse(input, problems)
   const destinations = resolveDestinations(request.destinations ?? [], surroundings.sinks, problems)
-  if (request.static_egress_ip)
-    problems.push({ path: 'static_egress_ip', message: 'no destination has a static egress address configured' })
+  if (request.static_egress_ip) checkStaticEgress(destinations, surroundings.sinks, problems)
   const schema =
     request.table === undefined ? undefined : await resolveTable(request.table, surroundings.source, problems, signal)
   if (schema) checkUniqueKeys(destinations, surroundings.sinks, schema, problems)
@@ -98,6 +99,20 @@ function resolveDestinations(
     }
     return { type, name, uid: destinationUid(type, name) }
   })
+}
+
+/** All of them need one: a receiver that lets in a single address would turn the rows away. */
+function checkStaticEgress(
+  destinations: readonly DestinationRef[],
+  sinks: readonly RegisteredSink[],
+  problems: Problem[],
+): void {
+  for (const destination of destinations) {
+    const sink = findNamed(sinks, destination)
+    if (sink === undefined || sink.staticEgress) continue
+    const message = `${nameOf(destination)} has no static egress address configured`
+    problems.push({ path: 'static_egress_ip', message })
+  }
 }
 
 function checkUniqueKeys(

@@ -55,6 +55,7 @@ export function streamContext({
     schema,
     order: 'none',
     probe: false,
+    staticEgressIp: false,
     leaseEpoch: 1,
     saved: undefined,
     save: async () => {},

@@ -34,6 +34,8 @@ export interface Sink {
   readonly name: string
   /** Whether its sessions have `mark`. Default false. */
   readonly takesMarkers?: boolean
+  /** Whether it has an address of its own to send from, for jobs that ask for `static_egress_ip`; others are refused at creation. Default false. */
+  readonly staticEgress?: boolean
 
   /**
    * Called with `probe: true` before a job is staged: check that the destination is there and takes what will be sent,
@@ -90,6 +92,8 @@ export interface SinkContext {
   readonly schema: TableSchema
   readonly order: Order
   readonly probe: boolean
+  /** The job asks for `static_egress_ip`: connect from the configured address and no other. Only true where the sink has `staticEgress`. */
+  readonly staticEgressIp: boolean
   /** Rises whenever another process takes the job over; for fencing at the destination. 0 in a probe. */
   readonly leaseEpoch: number
   /** What `save` stored last for this job and destination, in this process or an earlier one. */

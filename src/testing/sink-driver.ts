@@ -49,6 +49,8 @@ export interface TestJob {
   readonly jobId: string
   leaseEpoch: number
   saved: Json | undefined
+  /** Default false. */
+  staticEgressIp?: boolean
 }
 
 export function testJob(sink: Sink): TestJob {
@@ -63,6 +65,7 @@ export async function openSession(job: TestJob, probe = false): Promise<SinkSess
     schema: TEST_SCHEMA,
     order: 'none',
     probe,
+    staticEgressIp: job.staticEgressIp ?? false,
     leaseEpoch: probe ? 0 : job.leaseEpoch,
     saved: job.saved,
     save: async state => {

@@ -186,7 +186,7 @@ test('a destination named twice, an unknown value set, and an egress address tha
     `filter.values_ref: there is no value set ${ref}: upload it first`,
   ])
   expect(await problemsOf({ ...good, static_egress_ip: true })).toEqual([
-    'static_egress_ip: no destination has a static egress address configured',
+    'static_egress_ip: kafka/out has no static egress address configured',
   ])
 })
 

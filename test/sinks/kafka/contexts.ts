@@ -21,6 +21,7 @@ export function contextOf(parts: Partial<SinkContext> = {}): SinkContext & { sav
     schema: SCHEMA,
     order: 'none' as const,
     probe: false,
+    staticEgressIp: false,
     leaseEpoch: 1,
     saved: undefined as Json | undefined,
     save: async (state: Json) => {
