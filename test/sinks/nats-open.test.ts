@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises'
+import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { nkeys } from '@nats-io/transport-node'
@@ -8,10 +8,12 @@ import { type NatsSinkOptions, natsSink } from '../../src/sinks/nats.ts'
 import type { SinkContext } from '../../src/sinks/sink.ts'
 import { startNats } from '../servers/nats.ts'
 import { describeWith } from '../servers/need.ts'
-import { freePorts, type ServerProcess, workDirectory } from '../servers/process.ts'
+import { freePorts, hasCommand, run, type ServerProcess, workDirectory } from '../servers/process.ts'
 import { contextOf, NEVER, rejection } from './kafka/contexts.ts'
 import { batchOf } from './nats/batches.ts'
 import { type Streams, streamsOf } from './nats/streams.ts'
+
+const hasOpenssl = await hasCommand('openssl', 'version')
 
 describe('options of natsSink', () => {
   const problemsOf = (options: unknown): readonly string[] => {
@@ -141,7 +143,9 @@ await describeWith('nats', 'natsSink opens', ({ server, program }) => {
     const silent = await streams.create({ no_ack: true })
     expect((await problem({ subject: `${silent}.x` })).message).toContain('acknowledges nothing (no_ack)')
     const sealed = await streams.create()
-    await streams.manager.streams.update(sealed, { sealed: true })
+    // which the client's types leave out
+    const closing = { subjects: [`${sealed}.>`], sealed: true }
+    await streams.manager.streams.update(sealed, closing)
     expect((await problem({ subject: `${sealed}.x` })).message).toContain('is sealed')
     const mirror = `m${sealed}`
     await streams.manager.streams.add({ name: mirror, mirror: { name: silent } })
@@ -174,6 +178,7 @@ await describeWith('nats', 'natsSink opens', ({ server, program }) => {
     const SECRET = 'S3cret-of-ann'
     const user = nkeys.createUser()
     const seed = new TextDecoder().decode(user.getSeed())
+    let dir: string
     let secured: ServerProcess
     let servers: string
     let own: Streams
@@ -181,7 +186,8 @@ await describeWith('nats', 'natsSink opens', ({ server, program }) => {
 
     beforeAll(async () => {
       const [port] = (await freePorts(1)) as [number]
-      const config = join(await workDirectory('nats-config'), 'server.conf')
+      dir = await workDirectory('nats-config')
+      const config = join(dir, 'server.conf')
       await writeFile(
         config,
         `authorization { users = [
@@ -202,6 +208,7 @@ await describeWith('nats', 'natsSink opens', ({ server, program }) => {
     afterAll(async () => {
       await own.close()
       await secured.stop()
+      await rm(dir, { recursive: true })
     })
 
     const password = SECRET
@@ -245,6 +252,34 @@ await describeWith('nats', 'natsSink opens', ({ server, program }) => {
         `NATS subject ${stream}.{customer} at ${servers}: the user may not publish to one of ${stream}.*`,
       )
       expect(inspect(error)).not.toContain(`${stream}.no`)
+    })
+
+    test.skipIf(!hasOpenssl)('over TLS, with a certificate that is trusted (needs openssl)', async () => {
+      const dir = await workDirectory('nats-tls')
+      const [key, cert, config] = ['key.pem', 'cert.pem', 'server.conf'].map(name => join(dir, name)) as string[]
+      const names = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1']
+      const made = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-keyout', key!, '-out', cert!]
+      await run('openssl', ['req', '-x509', '-nodes', '-days', '1', ...made, ...names])
+      await writeFile(config!, `tls { cert_file: "${cert}", key_file: "${key}" }\nauthorization { token: "${SECRET}" }`)
+      const [port] = (await freePorts(1)) as [number]
+      const encrypted = await startNats(program!, { port, config: config! })
+      const secure = { servers: `localhost:${port}`, auth: { token: SECRET } }
+
+      // the stream is asked for, so the connection stands
+      const trusted = [{ caFile: cert! }, { ca: await readFile(cert!, 'utf8') }, { rejectUnauthorized: false }]
+      for (const tls of trusted)
+        expect((await rejection(write({ ...secure, tls }, 'nobody.x'))).message).toContain('no stream takes nobody.x')
+      for (const tls of [{}, { tls: true as const }])
+        expect(await rejection(write({ ...secure, ...tls }, 'nobody.x'))).toMatchObject({
+          code: 'destination_misconfigured',
+          message: expect.stringContaining('self-signed certificate'),
+        })
+      expect(await rejection(write({ servers, tls: true, auth: { user: 'ann', password } }))).toMatchObject({
+        code: 'destination_misconfigured',
+        message: expect.stringContaining("does not support 'tls'"),
+      })
+      await encrypted.stop()
+      await rm(dir, { recursive: true })
     })
 
     test('a sink shows nothing of its credentials', () => {
