@@ -8,13 +8,14 @@ const CLOSE_GRACE_MS = 1_000
 
 /** The host's own, or a new one that reconnects for as long as it is open. */
 export async function connectTo(nats: Nats, settings: NatsSettings, signal: AbortSignal): Promise<NatsConnection> {
-  const { connection: given, servers, auth, tls, inboxPrefix, clientName, timeoutMs } = settings
+  const { connection: given, servers, auth, tls, inboxPrefix, clientName, timeoutMs, deadlineMs } = settings
   if (given) return given
   const connection = await nats.connect({
     servers: servers!,
     name: clientName,
     inboxPrefix,
-    timeout: timeoutMs,
+    // it cannot be called off
+    timeout: Math.min(timeoutMs, deadlineMs),
     // a connection that hangs is found out as an answer that does not come is
     pingInterval: timeoutMs,
     maxReconnectAttempts: -1,
