@@ -266,6 +266,21 @@ await describeWith('nats', 'natsSink', ({ server }) => {
   })
 
   describe('while it is open', () => {
+    test("a host's connection that is closed fails what is in flight and all that comes", async () => {
+      const own = await streamsOf(server)
+      const stream = await own.create()
+      const sink = natsSink({ name: 'orders', connection: own.connection, subject: `${stream}.rows` })
+      const session = await sink.open(contextOf())
+      await own.manager.streams.update(stream, { no_ack: true })
+      const writing = rejection(session.write(batchOf({ rows: ['{}'] }), NEVER))
+      await own.close()
+      const closed = { code: 'destination_unavailable', retryable: false }
+      expect(await writing).toMatchObject(closed)
+      expect((await writing).message).toContain('the connection was closed')
+      expect(await rejection(session.write(batchOf({ rows: ['{}'] }), NEVER))).toMatchObject(closed)
+      await session.close()
+    })
+
     test('a stream that is deleted fails the destination', async () => {
       const stream = await streams.create()
       await withSession({ subject: `${stream}.rows` }, async session => {

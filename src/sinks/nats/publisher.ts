@@ -63,7 +63,6 @@ export class Publisher {
     // it is one, and only so can it be stopped while it waits
     this.#statuses = connection.status() as QueuedIterator<Status>
     void this.#watch()
-    void connection.closed().then(error => this.#end(error ?? new Error('the connection was closed')))
   }
 
   async write(batch: MessageBatch, signal: AbortSignal): Promise<Proof> {
@@ -194,6 +193,9 @@ export class Publisher {
         for (const write of this.#writes.values()) write.allLost(this.#disconnected())
       } else if (status.type === 'reconnect') this.#isConnected = true
       else if (status.type === 'error') this.#onError(status.error)
+      else if (status.type === 'close') {
+        void this.#options.connection.closed().then(error => this.#end(error ?? new Error('the connection was closed')))
+      }
     }
   }
 
