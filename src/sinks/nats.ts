@@ -10,8 +10,8 @@ import { Publisher } from './nats/publisher.ts'
 import { findStream, type JetStream, managerOf, requirePermission } from './nats/stream.ts'
 import type { Sink, SinkContext, SinkSession } from './sink.ts'
 
-/** Each write is one turn of the host's event loop, and a few of them fill a connection. */
-const BATCH_ROWS = 500
+/** What is published in one turn of the host's event loop. */
+const BATCH_ROWS = 250
 
 /**
  * The subjects of one stream. Each row is a message with the row's JSON as its payload and its stable name as `Nats-Msg-Id`, and is

@@ -242,7 +242,7 @@ await describeWith('nats', 'natsSink', ({ server }) => {
       expect({ encoding, asks, limits, retries }).toEqual({
         encoding: { kind: 'rows' },
         asks: { ids: true, columns: ['id', 'customer'], sharedMemory: true },
-        limits: { inFlight: 8, batchRows: 500 },
+        limits: { inFlight: 16, batchRows: 250 },
         retries: undefined,
       })
     })

@@ -1,7 +1,7 @@
 import type { NatsConnection, TlsOptions } from '@nats-io/transport-node'
 import { z } from 'zod'
-import { ConfigError } from '../../core/errors.ts'
 import { LONGEST_TIMER_MS } from '../../core/timers.ts'
+import { checkOptions } from '../options.ts'
 import { parseSubject } from './subject.ts'
 
 export interface NatsSinkOptions {
@@ -142,11 +142,6 @@ function isConnection(value: unknown): boolean {
 
 export type NatsSettings = z.output<typeof schema>
 
-/** Throws a `ConfigError` that lists every problem with its path; none of its text repeats a value. */
 export function readOptions(options: NatsSinkOptions): NatsSettings {
-  const result = schema.safeParse(options)
-  if (result.success) return result.data
-  const problems = result.error.issues.map(({ path, message }) => ({ path: path.join('.') || 'options', message }))
-  const lines = problems.map(problem => `${problem.path}: ${problem.message}`)
-  throw new ConfigError(`natsSink: ${lines.join('; ')}`, { problems })
+  return checkOptions('natsSink', schema, options)
 }

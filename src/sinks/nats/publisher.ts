@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Msg, MsgHdrs, NatsConnection, QueuedIterator, Status, Subscription } from '@nats-io/transport-node'
 import { CancelledError, DeliveryError } from '../../core/errors.ts'
 import { type MessageBatch, type Proof, rowBytes } from '../sink.ts'
@@ -44,6 +45,7 @@ export class Publisher {
   /** Of the headers, but for the id. */
   readonly #headerBytes: number
   #lastWrite = 0
+  #turns: Promise<void> = Promise.resolve()
   #isConnected = true
   #ended: Error | undefined
   #checking: Promise<DeliveryError> | undefined
@@ -66,6 +68,7 @@ export class Publisher {
   }
 
   async write(batch: MessageBatch, signal: AbortSignal): Promise<Proof> {
+    await this.#turn()
     signal.throwIfAborted()
     if (this.#ended) throw this.#ended
     if (!this.#isConnected) throw this.#disconnected()
@@ -89,6 +92,15 @@ export class Publisher {
     this.#end(new CancelledError('the NATS session was closed'))
     this.#subscription.unsubscribe()
     this.#statuses.stop()
+  }
+
+  /**
+   * One write begins in a turn of the event loop. Answers are read many at a time: if each write that these complete let the next one
+   * publish at once, the server would have answered that before the reading is over, and the host's loop would stand still.
+   */
+  #turn(): Promise<void> {
+    this.#turns = this.#turns.then(() => nextTurn())
+    return this.#turns
   }
 
   #publishing(batch: MessageBatch, replyPrefix: string): Omit<ConstructorParameters<typeof PendingWrite>[0], 'rows'> {
