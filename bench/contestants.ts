@@ -4,7 +4,9 @@ import type { Broker, Topics } from './broker.ts'
 import type { EngineSettings } from './cases/engine.ts'
 import type { PreencodedSettings } from './cases/preencoded.ts'
 import type { ReaderSettings } from './cases/reader.ts'
+import type { ReadyBodiesSettings } from './cases/ready-bodies.ts'
 import { beginningOf, pathsOf, type StagedTable } from './data.ts'
+import type { Endpoint, EndpointUrls } from './endpoint.ts'
 import { type Contestant, runNode, runProgram } from './harness.ts'
 import type { DuckdbSettings } from './peers/duckdb-to-json.ts'
 import type { HandwrittenSettings } from './peers/handwritten.ts'
@@ -31,7 +33,32 @@ export function engineToKafka(name: string, table: StagedTable, broker: Broker, 
   return { name, rows: table.rows, run: () => broker.deliver(kafka => runEngine(table, { ...options, kafka })) }
 }
 
-function runEngine(table: StagedTable, options: EngineOptions & { readonly kafka?: Topics }) {
+export function engineToWebhook(
+  name: string,
+  table: StagedTable,
+  endpoint: Endpoint,
+  options: EngineOptions,
+): Contestant {
+  return { name, rows: table.rows, run: () => endpoint.deliver(webhook => runEngine(table, { ...options, webhook })) }
+}
+
+export function readyBodies(name: string, table: StagedTable, endpoint: Endpoint): Contestant {
+  const { rows } = table
+  const settings = { table, rows, warmupRows: warmupOf(table).rows }
+  return {
+    name,
+    rows,
+    run: () =>
+      endpoint.deliver(urls =>
+        runNode(programOf('cases/ready-bodies.ts'), { ...settings, ...urls } satisfies ReadyBodiesSettings),
+      ),
+  }
+}
+
+function runEngine(
+  table: StagedTable,
+  options: EngineOptions & { readonly kafka?: Topics; readonly webhook?: EndpointUrls },
+) {
   const engine: EngineSettings = { table, warmup: warmupOf(table), ...options }
   return runNode(programOf('cases/engine.ts'), engine)
 }

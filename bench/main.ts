@@ -1,6 +1,6 @@
 /**
  * `npm run bench [-- PART ...] [--quick] [--rows N] [--rounds N]`: measures, prints a table and writes `results/latest.json`.
- * Parts: encode, filter, memory, kafka, loop; all of them by default.
+ * Parts: encode, filter, memory, webhook, kafka, loop; all of them by default.
  */
 import { access, mkdir, writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
@@ -14,6 +14,7 @@ import { kafkaPart } from './parts/kafka.ts'
 import { loopPart } from './parts/loop.ts'
 import { memoryPart } from './parts/memory.ts'
 import type { Part, PartResult } from './parts/part.ts'
+import { webhookPart } from './parts/webhook.ts'
 import { resultsOf, tableOf } from './report.ts'
 
 /** In this order: the broker, which takes its share of the machine, is started for the last two. */
@@ -21,6 +22,7 @@ const PARTS: Readonly<Record<string, Part>> = {
   encode: encodePart,
   filter: filterPart,
   memory: memoryPart,
+  webhook: webhookPart,
   kafka: kafkaPart,
   loop: loopPart,
 }

@@ -7,3 +7,6 @@ export const KAFKA_SETTINGS = {
   batchRows: 890,
   lingerMs: 100,
 } as const
+
+/** What both senders of webhooks keep to. */
+export const WEBHOOK_SETTINGS = { batchRows: 500, concurrency: 8 } as const

@@ -1,4 +1,4 @@
-/** The engine: staged files to a Kafka topic or to the null sink, with its SQLite store, so that checkpoints are part of it. */
+/** The engine: staged files to a Kafka topic, a webhook or the null sink, with its SQLite store, so that checkpoints are part of it. */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -6,10 +6,14 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { createEngine, type Engine } from '../../src/core/engine.ts'
 import { kafkaSink } from '../../src/sinks/kafka.ts'
 import { nullSink } from '../../src/sinks/null.ts'
+import type { Sink } from '../../src/sinks/sink.ts'
+import { webhookSink } from '../../src/sinks/webhook.ts'
 import { sqliteStore } from '../../src/stores/sqlite.ts'
 import type { Store } from '../../src/stores/store.ts'
 import { measured, print, settings } from '../child.ts'
 import type { StagedTable } from '../data.ts'
+import type { EndpointUrls } from '../endpoint.ts'
+import { WEBHOOK_SETTINGS } from '../settings.ts'
 import { stagedSource } from '../staged-source.ts'
 
 export interface EngineSettings {
@@ -18,20 +22,23 @@ export interface EngineSettings {
   readonly lanes: number
   /** Default: into the null sink. */
   readonly kafka?: { readonly brokers: readonly string[]; readonly topic: string; readonly warmupTopic: string }
+  readonly webhook?: EndpointUrls
   /** Stores every checkpoint in so many steps instead of one: what storing them costs, made large enough to measure. Default 1. */
   readonly checkpointSteps?: number
   /** Measures the host's event loop too, which costs a timer every millisecond. */
   readonly loop?: boolean
 }
 
-const { table, warmup, lanes, kafka, checkpointSteps = 1, loop } = settings<EngineSettings>()
+const { table, warmup, lanes, kafka, webhook, checkpointSteps = 1, loop } = settings<EngineSettings>()
 const directory = await mkdtemp(join(tmpdir(), 'millrace-bench-'))
 const { store, reports } = inSteps(sqliteStore({ path: join(directory, 'store.sqlite') }), checkpointSteps)
-const sink = (name: string, topic: string | undefined) =>
-  kafka && topic !== undefined ? kafkaSink({ name, brokers: kafka.brokers, topic }) : nullSink({ name })
+const sinks = {
+  warmup: sinkOf('warmup', kafka?.warmupTopic, webhook?.warmupUrl),
+  table: sinkOf('table', kafka?.topic, webhook?.url),
+}
 const engine = createEngine({
   source: stagedSource({ warmup, table }),
-  sinks: [sink('warmup', kafka?.warmupTopic), sink('table', kafka?.topic)],
+  sinks: Object.values(sinks),
   store,
   lanes,
 })
@@ -51,11 +58,17 @@ await engine.close()
 await store.close()
 await rm(directory, { recursive: true })
 
+function sinkOf(name: string, topic: string | undefined, url: string | undefined): Sink {
+  if (kafka && topic !== undefined) return kafkaSink({ name, brokers: kafka.brokers, topic })
+  if (url !== undefined) return webhookSink({ name, url, allowNetworks: ['127.0.0.0/8'], ...WEBHOOK_SETTINGS })
+  return nullSink({ name })
+}
+
 async function backfill(engine: Engine, name: 'warmup' | 'table'): Promise<number> {
   const { job_id } = await engine.create({
     table: name,
     backfill_window: { start: '2000-01-01', end: '2100-01-01' },
-    destinations: [{ type: kafka ? 'kafka' : 'null', name }],
+    destinations: [{ type: sinks[name].type, name }],
   })
   let delivered = 0
   for await (const job of engine.watch(job_id)) {

@@ -24,6 +24,7 @@ export const RATIOS = [
   'cpu_over_parts',
   'cpu_over_preencoded',
   'checkpoint_cpu_share',
+  'webhook_over_ready_bodies',
 ] as const
 
 export type RatioName = (typeof RATIOS)[number]

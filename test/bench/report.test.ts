@@ -24,7 +24,7 @@ test('results hold the medians of the ratios, null for those that were not measu
   const results = resultsOf({ machine, rows: 1_000_000, rounds: 2, quick: false }, [encode, kafka])
 
   expect(results.ratios).toMatchObject({ lane_over_duckdb: 1.5, lanes2_over_lane1: null, cpu_over_parts: null })
-  expect(Object.keys(results.ratios)).toHaveLength(9)
+  expect(Object.keys(results.ratios)).toHaveLength(10)
   expect(results.spreads['lane_over_duckdb']).toEqual({ minimum: 1.25, median: 1.5, maximum: 2 })
   expect(results.loop_p99_ms).toBe(2)
   expect(results.filter_probes_per_s).toBeNull()

@@ -1,8 +1,17 @@
 /** A short bench on every run of the tests: that the programs still run and deliver what they say. Its figures mean nothing. */
 import { describe, expect, test } from 'vitest'
 import { brokerAt } from '../../bench/broker.ts'
-import { duckdbToJson, engineToKafka, engineToNull, preencoded, reader } from '../../bench/contestants.ts'
+import {
+  duckdbToJson,
+  engineToKafka,
+  engineToNull,
+  engineToWebhook,
+  preencoded,
+  reader,
+  readyBodies,
+} from '../../bench/contestants.ts'
 import { stagedTransfers } from '../../bench/data.ts'
+import { startEndpoint } from '../../bench/endpoint.ts'
 import { interleave, quotients, type Runs, rowsPerSecond, series, spread } from '../../bench/harness.ts'
 import { describeWith } from '../servers/need.ts'
 
@@ -20,6 +29,25 @@ describe('encoding', () => {
     expect(runs.get('lane')![0]!['loopP99Ms']).toBeGreaterThan(0)
     print('lane_over_duckdb', runs, 'lane', 'DuckDB')
   })
+})
+
+describe('Parquet to a webhook', () => {
+  test.each(['json', 'braces'] as const)(
+    'the engine and a client with ready bodies send the same rows: %s',
+    async reads => {
+      const endpoint = await startEndpoint(reads)
+      const contestants = [
+        engineToWebhook('engine', table, endpoint, { lanes: 1 }),
+        readyBodies('ready', table, endpoint),
+      ]
+
+      const runs = await interleave(contestants, 1)
+
+      expect(rowsOf(runs)).toEqual({ engine: ROWS, ready: ROWS })
+      print('webhook_over_ready_bodies', runs, 'engine', 'ready')
+      await endpoint.close()
+    },
+  )
 })
 
 await describeWith('kafka', 'Parquet to topic', ({ brokers }) => {
