@@ -92,5 +92,6 @@ async function lock(round: Round, place: string, what: 'store' | 'staging'): Pro
     line => 'message' in line && /job store .* cannot be opened for writing/.test(line.message),
   )
   // where the job had ended, there was nothing to write
-  if (what === 'store' && !told && !engine.outcome) throw new Error(`the engine did not say that its store is read-only: ${round.story()}`)
+  if (what === 'store' && !told && !engine.outcome)
+    throw new Error(`the engine did not say that its store is read-only: ${round.story()}`)
 }
