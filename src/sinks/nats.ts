@@ -2,7 +2,7 @@
 import type { NatsConnection } from '@nats-io/transport-node'
 import type { TableSchema } from '../columnar/column-type.ts'
 import { loadDriver } from '../core/driver.ts'
-import { within } from './kafka/deadline.ts'
+import { within } from './deadline.ts'
 import { closeConnection, connectTo, type Nats } from './nats/connection.ts'
 import { asDeliveryError, misconfigured, nameOf, unavailable } from './nats/errors.ts'
 import { type NatsSettings, type NatsSinkOptions, readOptions } from './nats/options.ts'

@@ -2,7 +2,7 @@
 
 import { loadDriver } from '../core/driver.ts'
 import { DeliveryError } from '../core/errors.ts'
-import { within } from './kafka/deadline.ts'
+import { within } from './deadline.ts'
 import { type Connection, connect } from './pubsub/connection.ts'
 import { asDeliveryError } from './pubsub/errors.ts'
 import { layoutOf } from './pubsub/messages.ts'

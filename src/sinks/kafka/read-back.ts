@@ -1,9 +1,9 @@
 /** Reads the records of a job back from its topic: a client without a group, partition after partition, a few batches at a time. */
 import type { BaseOptions, Consumer, RecordsBatch } from '@platformatic/kafka'
 import { proofRows, type Range, rangesOf } from '../../core/proof.ts'
+import { within } from '../deadline.ts'
 import type { DeliveredJob, HeldRow, ReadBack } from '../sink.ts'
 import { closeClient, connectionOptions, type Kafka, makeClient } from './client.ts'
-import { within } from './deadline.ts'
 import { flatten, tooLate } from './errors.ts'
 import type { KafkaSettings } from './options.ts'
 import { nameOf, patiently } from './topic.ts'

@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { ConfigError } from '../../core/errors.ts'
 import { LONGEST_TIMER_MS } from '../../core/timers.ts'
+import { checkOptions } from '../options.ts'
 
 export interface PubsubSinkOptions {
   /** What requests call it: `{ "type": "pubsub", "name": name }`. */
@@ -136,11 +136,7 @@ function isClient(value: unknown): boolean {
   return has('getClientConfig') || (has('initialize') && has('getProjectId'))
 }
 
-/** Throws a `ConfigError` that lists every problem with its path; none of its text repeats a value. */
+/** Throws a `ConfigError`. */
 export function readOptions(options: PubsubSinkOptions): PubsubSettings {
-  const result = schema.safeParse(options)
-  if (result.success) return result.data
-  const problems = result.error.issues.map(({ path, message }) => ({ path: path.join('.') || 'options', message }))
-  const lines = problems.map(problem => `${problem.path}: ${problem.message}`)
-  throw new ConfigError(`pubsubSink: ${lines.join('; ')}`, { problems })
+  return checkOptions('pubsubSink', schema, options)
 }

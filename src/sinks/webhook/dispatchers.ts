@@ -1,7 +1,7 @@
 /** Who carries the requests: a keep-alive pool that connects to permitted addresses only, one through a proxy, or the host's own. */
 import { buildConnector, Pool, ProxyAgent } from 'undici'
 import { DeliveryError } from '../../core/errors.ts'
-import { within } from '../kafka/deadline.ts'
+import { within } from '../deadline.ts'
 import { asDeliveryError } from './answers.ts'
 import { createGuard } from './guard.ts'
 import { hostOf, type WebhookSettings } from './options.ts'

@@ -1,8 +1,8 @@
 import { isIP } from 'node:net'
 import type { ConnectionOptions } from 'node:tls'
 import { z } from 'zod'
-import { ConfigError } from '../../core/errors.ts'
 import { LONGEST_TIMER_MS } from '../../core/timers.ts'
+import { checkOptions } from '../options.ts'
 import { addressFilter, isNetwork } from './addresses.ts'
 import type { WebhookDispatcher } from './dispatchers.ts'
 import { isStandardKey } from './signing.ts'
@@ -131,13 +131,9 @@ const schema = z
 
 export type WebhookSettings = z.output<typeof schema>
 
-/** Throws a `ConfigError` that lists every problem with its path; none of its text repeats a value. */
+/** Throws a `ConfigError`. */
 export function readOptions(options: WebhookSinkOptions): WebhookSettings {
-  const result = schema.safeParse(options)
-  if (result.success) return result.data
-  const problems = result.error.issues.map(({ path, message }) => ({ path: path.join('.') || 'options', message }))
-  const lines = problems.map(problem => `${problem.path}: ${problem.message}`)
-  throw new ConfigError(`webhookSink: ${lines.join('; ')}`, { problems })
+  return checkOptions('webhookSink', schema, options)
 }
 
 function isHttpUrl(text: string): boolean {

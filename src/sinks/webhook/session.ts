@@ -1,7 +1,7 @@
 /** Writes of a webhook: each batch is a request, or several where the endpoint finds it too large. */
 import pLimit from 'p-limit'
 import { DeliveryError, isMillraceError } from '../../core/errors.ts'
-import { within } from '../kafka/deadline.ts'
+import { within } from '../deadline.ts'
 import type { MessageBatch, SinkSession } from '../sink.ts'
 import { asDeliveryError, failureOf, TOO_LARGE } from './answers.ts'
 import { BODIES, bodyOf, COMPRESS, type Rows } from './body.ts'
