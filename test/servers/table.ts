@@ -1,10 +1,11 @@
 import { kafka } from './kafka.ts'
+import { moto } from './moto.ts'
 import { nats } from './nats.ts'
 import { pubsub } from './pubsub.ts'
 import type { TestServer } from './server.ts'
 
 /** Every server that tests can ask for, by name. */
-export const SERVERS = { kafka, nats, pubsub } as const
+export const SERVERS = { kafka, moto, nats, pubsub } as const
 
 export type ServerName = keyof typeof SERVERS
 export type FactsOf<Name extends ServerName> = (typeof SERVERS)[Name] extends TestServer<infer Facts> ? Facts : never
