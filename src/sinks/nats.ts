@@ -7,6 +7,7 @@ import { closeConnection, connectTo, type Nats } from './nats/connection.ts'
 import { asDeliveryError, misconfigured, nameOf, unavailable } from './nats/errors.ts'
 import { type NatsSettings, type NatsSinkOptions, readOptions } from './nats/options.ts'
 import { Publisher } from './nats/publisher.ts'
+import { readStreamBack } from './nats/read-back.ts'
 import { findStream, type JetStream, managerOf, requirePermission } from './nats/stream.ts'
 import type { Sink, SinkContext, SinkSession } from './sink.ts'
 
@@ -21,7 +22,7 @@ const BATCH_ROWS = 250
  * Under an `order`, the rows of one subject are stored in theirs, whatever has to be sent again: each is published when the one
  * before it was acknowledged. Name the key in the subject, `orders.{customer}`, so that many subjects are under way at a time.
  *
- * The proof of a write is the ranges of its sequence numbers in the stream, as partition 0.
+ * The proof of a write is the ranges of its sequence numbers in the stream, as partition 0; by these the messages are read back.
  *
  * Throws a `ConfigError` that lists every problem of the options.
  */
@@ -31,6 +32,17 @@ export function natsSink(options: NatsSinkOptions): Sink {
     type: 'nats',
     name: settings.name,
     open: context => open(settings, context),
+    async *readBack(job, signal) {
+      const { nats, jetStream } = await loadDrivers()
+      const connection = await connectTo(nats, settings, signal)
+      try {
+        yield* readStreamBack(jetStream, connection, settings, job, signal)
+      } catch (error) {
+        throw signal.aborted ? error : asDeliveryError(nameOf(settings), error)
+      } finally {
+        await closeConnection(settings, connection)
+      }
+    },
   }
 }
 
@@ -39,16 +51,21 @@ interface Drivers {
   readonly jetStream: JetStream
 }
 
-async function open(settings: NatsSettings, context: SinkContext): Promise<SinkSession> {
-  requireColumns(settings, context.schema)
+async function loadDrivers(): Promise<Drivers> {
   const nats = await loadDriver('@nats-io/transport-node', () => import('@nats-io/transport-node'))
   const jetStream = await loadDriver('@nats-io/jetstream', () => import('@nats-io/jetstream'))
+  return { nats, jetStream }
+}
+
+async function open(settings: NatsSettings, context: SinkContext): Promise<SinkSession> {
+  requireColumns(settings, context.schema)
+  const drivers = await loadDrivers()
   const { deadlineMs } = settings
   const late = () => unavailable(nameOf(settings), `could not be opened within ${deadlineMs / 1000} s (deadlineMs)`)
   return within(deadlineMs, [context.signal], late, async stop => {
     try {
-      const connection = await connectTo(nats, settings, stop)
-      return await openOn(connection, { nats, jetStream }, settings, context, stop)
+      const connection = await connectTo(drivers.nats, settings, stop)
+      return await openOn(connection, drivers, settings, context, stop)
     } catch (error) {
       throw asDeliveryError(nameOf(settings), error)
     }

@@ -132,6 +132,26 @@ await describeWith('nats', 'the engine with natsSink', ({ server, program }) => 
     },
   )
 
+  test('what was delivered is proven by reading it back, and what is gone is told', async () => {
+    const streams = await streamsOf(server)
+    const stream = await streams.create()
+    const store = memoryStore()
+    const sink = natsSink({ name: 'proven', servers: server, subject: `${stream}.{word}` })
+    const source = arrowSource({ dir: join(dir, 'proven'), files: [1_000, 500] })
+    const engine = createEngine({ source, sinks: [sink], store, lanes: 1 })
+    const { job_id } = await finish(engine, await engine.create(allNumbers(sink)))
+    expect(await engine.verify(job_id, sink)).toMatchObject({ verdict: 'proven', by: 'row ids' })
+    await streams.manager.streams.deleteMessage(stream, 700)
+    const again = await engine.verify(job_id, sink)
+    expect(again.verdict).toBe('unproven')
+    expect(JSON.stringify(again)).toContain(`stream ${stream} no longer holds 1 of the messages`)
+    await streams.manager.streams.purge(stream)
+    expect(JSON.stringify(await engine.verify(job_id, sink))).toContain('no longer holds 1500 of the messages')
+    await engine.close()
+    await store.close()
+    await streams.close()
+  })
+
   test('a stream that is missing fails the job before anything is staged', async () => {
     const job = await backfill(natsSink({ name: 'missing', servers: server, subject: 'nobody.rows' }))
     expect(job).toMatchObject({ status: 'failed', error_code: 'destination_misconfigured', num_chunks: null })

@@ -8,7 +8,7 @@ import type { NatsSettings } from './options.ts'
 import { type Outcome, PendingWrite } from './pending-write.ts'
 import { covers, subjectsOf, textOf } from './subject.ts'
 
-const ID_HEADER = 'Nats-Msg-Id'
+export const ID_HEADER = 'Nats-Msg-Id'
 const NO_RESPONDERS = 503
 
 export interface PublisherOptions {
