@@ -5,12 +5,15 @@ import type { EngineSettings } from './cases/engine.ts'
 import type { PreencodedSettings } from './cases/preencoded.ts'
 import type { ReaderSettings } from './cases/reader.ts'
 import type { ReadyBodiesSettings } from './cases/ready-bodies.ts'
+import type { Measurement } from './child.ts'
 import { beginningOf, pathsOf, type StagedTable } from './data.ts'
 import type { Endpoint, EndpointUrls } from './endpoint.ts'
 import { type Contestant, runNode, runProgram } from './harness.ts'
+import type { PubsubTopics } from './parts/pubsub.ts'
 import type { DuckdbSettings } from './peers/duckdb-to-json.ts'
 import type { HandwrittenSettings } from './peers/handwritten.ts'
 import type { PlatformaticSettings } from './peers/platformatic-send.ts'
+import type { PublisherSettings } from './peers/pubsub-publisher.ts'
 import { KAFKA_SETTINGS } from './settings.ts'
 
 /** As many as the engine takes by itself. */
@@ -55,9 +58,23 @@ export function readyBodies(name: string, table: StagedTable, endpoint: Endpoint
   }
 }
 
+type DeliverToPubsub = (run: (topics: PubsubTopics) => Promise<Measurement>) => Promise<Measurement>
+
+export function engineToPubsub(name: string, table: StagedTable, deliver: DeliverToPubsub, lanes: number): Contestant {
+  return { name, rows: table.rows, run: () => deliver(pubsub => runEngine(table, { lanes, pubsub })) }
+}
+
+export function pubsubPublisher(name: string, table: StagedTable, deliver: DeliverToPubsub): Contestant {
+  const { rows } = table
+  const settings = { table, rows, warmupRows: warmupOf(table).rows }
+  const run = (topics: PubsubTopics) =>
+    runNode(programOf('peers/pubsub-publisher.ts'), { ...settings, ...topics } satisfies PublisherSettings)
+  return { name, rows, run: () => deliver(run) }
+}
+
 function runEngine(
   table: StagedTable,
-  options: EngineOptions & { readonly kafka?: Topics; readonly webhook?: EndpointUrls },
+  options: EngineOptions & { readonly kafka?: Topics; readonly webhook?: EndpointUrls; readonly pubsub?: PubsubTopics },
 ) {
   const engine: EngineSettings = { table, warmup: warmupOf(table), ...options }
   return runNode(programOf('cases/engine.ts'), engine)

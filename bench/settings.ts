@@ -10,3 +10,10 @@ export const KAFKA_SETTINGS = {
 
 /** What both senders of webhooks keep to. */
 export const WEBHOOK_SETTINGS = { batchRows: 500, concurrency: 8 } as const
+
+/** What both Pub/Sub clients are told alike: what Pub/Sub takes at the most, and the sink's own default. */
+export const PUBSUB_SETTINGS = {
+  batchRows: 1_000,
+  batchBytes: 9 << 20,
+  inFlight: 8,
+} as const

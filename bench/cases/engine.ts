@@ -1,4 +1,4 @@
-/** The engine: staged files to a Kafka topic, a webhook or the null sink, with its SQLite store, so that checkpoints are part of it. */
+/** The engine: staged files to a Kafka or Pub/Sub topic, a webhook or the null sink, with its SQLite store, so that checkpoints are part of it. */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -6,6 +6,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { createEngine, type Engine } from '../../src/core/engine.ts'
 import { kafkaSink } from '../../src/sinks/kafka.ts'
 import { nullSink } from '../../src/sinks/null.ts'
+import { pubsubSink } from '../../src/sinks/pubsub.ts'
 import type { Sink } from '../../src/sinks/sink.ts'
 import { webhookSink } from '../../src/sinks/webhook.ts'
 import { sqliteStore } from '../../src/stores/sqlite.ts'
@@ -13,6 +14,7 @@ import type { Store } from '../../src/stores/store.ts'
 import { measured, print, settings } from '../child.ts'
 import type { StagedTable } from '../data.ts'
 import type { EndpointUrls } from '../endpoint.ts'
+import type { PubsubTopics } from '../parts/pubsub.ts'
 import { WEBHOOK_SETTINGS } from '../settings.ts'
 import { stagedSource } from '../staged-source.ts'
 
@@ -23,18 +25,19 @@ export interface EngineSettings {
   /** Default: into the null sink. */
   readonly kafka?: { readonly brokers: readonly string[]; readonly topic: string; readonly warmupTopic: string }
   readonly webhook?: EndpointUrls
+  readonly pubsub?: PubsubTopics
   /** Stores every checkpoint in so many steps instead of one: what storing them costs, made large enough to measure. Default 1. */
   readonly checkpointSteps?: number
   /** Measures the host's event loop too, which costs a timer every millisecond. */
   readonly loop?: boolean
 }
 
-const { table, warmup, lanes, kafka, webhook, checkpointSteps = 1, loop } = settings<EngineSettings>()
+const { table, warmup, lanes, kafka, webhook, pubsub, checkpointSteps = 1, loop } = settings<EngineSettings>()
 const directory = await mkdtemp(join(tmpdir(), 'millrace-bench-'))
 const { store, reports } = inSteps(sqliteStore({ path: join(directory, 'store.sqlite') }), checkpointSteps)
 const sinks = {
-  warmup: sinkOf('warmup', kafka?.warmupTopic, webhook?.warmupUrl),
-  table: sinkOf('table', kafka?.topic, webhook?.url),
+  warmup: sinkOf('warmup', (kafka ?? pubsub)?.warmupTopic, webhook?.warmupUrl),
+  table: sinkOf('table', (kafka ?? pubsub)?.topic, webhook?.url),
 }
 const engine = createEngine({
   source: stagedSource({ warmup, table }),
@@ -60,6 +63,8 @@ await rm(directory, { recursive: true })
 
 function sinkOf(name: string, topic: string | undefined, url: string | undefined): Sink {
   if (kafka && topic !== undefined) return kafkaSink({ name, brokers: kafka.brokers, topic })
+  if (pubsub && topic !== undefined)
+    return pubsubSink({ name, apiEndpoint: pubsub.host, projectId: pubsub.project, topic })
   if (url !== undefined) return webhookSink({ name, url, allowNetworks: ['127.0.0.0/8'], ...WEBHOOK_SETTINGS })
   return nullSink({ name })
 }
