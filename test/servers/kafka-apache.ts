@@ -70,11 +70,7 @@ const BROKER_OPTIONS: readonly string[] = [
   '-XX:+ExplicitGCInvokesConcurrent',
 ]
 
-export async function format(
-  jars: string,
-  properties: string,
-  clusterId: string = randomBytes(16).toString('base64url'),
-): Promise<void> {
+export async function format(jars: string, properties: string, clusterId: string = newClusterId()): Promise<void> {
   // the first compiler only: this JVM ends before the second would pay
   const options = [...java(jars), '-XX:TieredStopAtLevel=1']
   await run('java', [...options, 'kafka.tools.StorageTool', 'format', '-t', clusterId, '-c', properties])
@@ -151,4 +147,11 @@ function exists(path: string): Promise<boolean> {
     () => true,
     () => false,
   )
+}
+
+/** Never with `-` in front, which the tool that formats takes for an option. */
+export function newClusterId(): string {
+  const bytes = randomBytes(16)
+  bytes[0]! &= 0x7f
+  return bytes.toString('base64url')
 }

@@ -2,11 +2,10 @@
  * Three Kafka brokers (KRaft), for what one broker cannot do: change leaders, be stopped and come back while the others go on.
  * Started by the test file itself, which has to reach into it. Broker 1 is the controller too, and stays.
  */
-import { randomBytes } from 'node:crypto'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, test } from 'vitest'
-import { format, java, kafkaJars } from './kafka-apache.ts'
+import { format, java, kafkaJars, newClusterId } from './kafka-apache.ts'
 import { answersMetadata } from './kafka-facts.ts'
 import { freePorts, type ServerProcess, startServer, workDirectory } from './process.ts'
 
@@ -47,7 +46,7 @@ export async function startKafkaCluster(jars: string): Promise<KafkaCluster> {
   // the directory of the first broker, which stays, holds all data: it goes when that broker goes, however this ends
   const home = await workDirectory('kafka-cluster')
   const [controller, ...ports] = (await freePorts(1 + 3 * BROKERS.length)) as [number, ...number[]]
-  const clusterId = randomBytes(16).toString('base64url')
+  const clusterId = newClusterId()
   const nodes = BROKERS.map((id, index) => {
     const [plain, via, behind] = ports.slice(index * 3, index * 3 + 3) as [number, number, number]
     return { id, plain, via, behind, controller, data: join(home, `data-${id}`) }
