@@ -2,7 +2,7 @@
 
 import type { TableSchema } from '../columnar/column-type.ts'
 import { loadDriver } from '../core/driver.ts'
-import { DeliveryError, MillraceError } from '../core/errors.ts'
+import { DeliveryError } from '../core/errors.ts'
 import { within } from './deadline.ts'
 import { closeClient, type Kafka, makeClient } from './kafka/client.ts'
 import { Cluster } from './kafka/cluster.ts'
@@ -11,7 +11,9 @@ import { type KafkaSettings, type KafkaSinkOptions, readOptions } from './kafka/
 import { readTopicBack } from './kafka/read-back.ts'
 import { kafkaSession, type Opened } from './kafka/session.ts'
 import { nameOf, patiently, prepareTopic, type Topic, type TopicSearch } from './kafka/topic.ts'
+import { PROBED } from './probed.ts'
 import type { Sink, SinkContext, SinkSession } from './sink.ts'
+import { requireFit } from './table-fit.ts'
 
 /**
  * A topic. Each row is a record with the row's JSON as its value. At least once: the broker drops what is sent twice
@@ -47,15 +49,8 @@ async function open(settings: KafkaSettings, context: SinkContext): Promise<Sink
   return kafkaSession(settings, context, await connect(kafka, settings, topic, context))
 }
 
-const PROBED: SinkSession = {
-  async write() {
-    throw new MillraceError('internal', 'a probed session takes no rows')
-  },
-  async close() {},
-}
-
-function requireColumns({ key, timestamp }: KafkaSettings, { table, columns }: TableSchema): void {
-  const find = (name: string) => columns.find(column => column.name === name)
+function requireColumns({ key, timestamp }: KafkaSettings, schema: TableSchema): void {
+  const find = (name: string) => schema.columns.find(column => column.name === name)
   const problems: string[] = []
   if (key !== undefined && !find(key)) problems.push(`it has no column "${key}" for the record key`)
   if (timestamp !== 'now') {
@@ -65,14 +60,7 @@ function requireColumns({ key, timestamp }: KafkaSettings, { table, columns }: T
       problems.push(`its column "${column.name}" is ${column.native}, and the record timestamp needs a timestamp`)
     }
   }
-  if (problems.length === 0) return
-  const names = columns.map(({ name }) => name).join(', ')
-  throw new DeliveryError(
-    `table "${table}" does not fit the Kafka sink: ${problems.join('; ')}. Its columns are ${names}`,
-    {
-      code: 'destination_misconfigured',
-    },
-  )
+  requireFit('Kafka', schema, problems)
 }
 
 async function findTopic(kafka: Kafka, settings: KafkaSettings, context: SinkContext): Promise<Topic | undefined> {

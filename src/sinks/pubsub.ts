@@ -10,6 +10,7 @@ import { LIMITS, type PubsubSettings, type PubsubSinkOptions, readOptions } from
 import { publish } from './pubsub/publishing.ts'
 import { checkTopic } from './pubsub/topic.ts'
 import type { Sink, SinkContext, SinkSession } from './sink.ts'
+import { requireFit } from './table-fit.ts'
 
 /**
  * A topic. Each row is a message with the row's JSON as its data. At least once; Pub/Sub drops nothing that is sent twice.
@@ -73,10 +74,7 @@ function requireColumns({ orderingKey, attributes }: PubsubSettings, { schema, o
     if (typeof value === 'object' && !has(value.column))
       problems.push(`it has no column "${value.column}" for the attribute "${name}"`)
   }
-  if (problems.length === 0) return
-  const names = schema.columns.map(({ name }) => name).join(', ')
-  const message = `table "${schema.table}" does not fit the Pub/Sub sink: ${problems.join('; ')}. Its columns are ${names}`
-  throw new DeliveryError(message, { code: 'destination_misconfigured' })
+  requireFit('Pub/Sub', schema, problems)
 }
 
 function pubsubSession(

@@ -1,6 +1,6 @@
 /** Webhooks: rows as the bodies of HTTP requests, through `undici`. */
 
-import { MillraceError } from '../core/errors.ts'
+import { PROBED } from './probed.ts'
 import type { Sink, SinkContext, SinkSession } from './sink.ts'
 import { connectOnce, routeTo } from './webhook/dispatchers.ts'
 import { readOptions, type WebhookSettings, type WebhookSinkOptions } from './webhook/options.ts'
@@ -41,13 +41,6 @@ async function open(settings: WebhookSettings, { probe, staticEgressIp, signal }
   if (!probe) return webhookSession(settings, route)
   await route.close()
   return PROBED
-}
-
-const PROBED: SinkSession = {
-  async write() {
-    throw new MillraceError('internal', 'a probed session takes no rows')
-  },
-  async close() {},
 }
 
 export type { WebhookDispatcher } from './webhook/dispatchers.ts'

@@ -1,13 +1,11 @@
 /** A nats-server with JetStream: that of NATS_URL if it is set, else one that is built from its module on Go's module proxy. */
-import { access } from 'node:fs/promises'
 import { createConnection } from 'node:net'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { freePorts, hasCommand, run, type ServerProcess, startServer, workDirectory } from './process.ts'
+import { goProgram } from './go-program.ts'
+import { freePorts, type ServerProcess, startServer, workDirectory } from './process.ts'
 import { CannotStart, type Started, type TestServer } from './server.ts'
 
 const VERSION = '2.15.2'
-const BIN = fileURLToPath(new URL(`../../.cache/nats-server-${VERSION}/`, import.meta.url))
 
 export type NatsFacts = {
   /** `host:port` */
@@ -20,28 +18,16 @@ export const nats: TestServer<NatsFacts> = {
   async start(): Promise<Started<NatsFacts>> {
     const given = process.env['NATS_URL']
     if (given) return { facts: { server: given.replace(/^nats:\/\//, ''), program: null }, stop: async () => {} }
-    const program = await natsProgram()
+    const program = await goProgram(
+      `nats-server-${VERSION}`,
+      'nats-server',
+      `github.com/nats-io/nats-server/v2@v${VERSION}`,
+    )
     if (program === undefined) throw new CannotStart('set NATS_URL, or install Go')
     const [port] = (await freePorts(1)) as [number]
     const { stop } = await startNats(program, { port })
     return { facts: { server: `127.0.0.1:${port}`, program }, stop }
   },
-}
-
-/** Undefined where there is no Go, or no way to its module proxy. */
-async function natsProgram(): Promise<string | undefined> {
-  const program = join(BIN, 'nats-server')
-  const there = await access(program).then(
-    () => true,
-    () => false,
-  )
-  if (there) return program
-  if (!(await hasCommand('go', 'version'))) return undefined
-  const module = `github.com/nats-io/nats-server/v2@v${VERSION}`
-  return run('go', ['install', module], { env: { ...process.env, GOBIN: BIN } }).then(
-    () => program,
-    () => undefined,
-  )
 }
 
 export interface NatsOptions {

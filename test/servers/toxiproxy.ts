@@ -1,11 +1,8 @@
 /** Toxiproxy, built from its module on Go's module proxy: stands between a client and a server, and spoils the connection. */
-import { access } from 'node:fs/promises'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { freePorts, hasCommand, run, startServer, workDirectory } from './process.ts'
+import { goProgram } from './go-program.ts'
+import { freePorts, startServer, workDirectory } from './process.ts'
 
 const VERSION = '2.5.0'
-const BIN = fileURLToPath(new URL(`../../.cache/toxiproxy-${VERSION}/`, import.meta.url))
 
 export interface Toxiproxy {
   /** Adds a toxic to every connection, present and to come: https://github.com/Shopify/toxiproxy#toxics */
@@ -25,19 +22,8 @@ export interface Toxic {
 }
 
 /** The path of the server's program, built if this is the first time; undefined where there is no Go, or no way to its module proxy. */
-export async function toxiproxyProgram(): Promise<string | undefined> {
-  const program = join(BIN, 'server')
-  const there = await access(program).then(
-    () => true,
-    () => false,
-  )
-  if (there) return program
-  if (!(await hasCommand('go', 'version'))) return undefined
-  const module = `github.com/Shopify/toxiproxy/v2/cmd/server@v${VERSION}`
-  return run('go', ['install', module], { env: { ...process.env, GOBIN: BIN } }).then(
-    () => program,
-    () => undefined,
-  )
+export function toxiproxyProgram(): Promise<string | undefined> {
+  return goProgram(`toxiproxy-${VERSION}`, 'server', `github.com/Shopify/toxiproxy/v2/cmd/server@v${VERSION}`)
 }
 
 /** One proxy, from the port `via` to the port `behind`. */

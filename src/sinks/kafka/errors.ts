@@ -3,6 +3,7 @@
  * error (`apiId`), a `code`, or that of Node.
  */
 import { DeliveryError, isMillraceError, type MillraceError } from '../../core/errors.ts'
+import { isTlsError } from '../tls-errors.ts'
 
 /** Kafka's errors after which somebody has to change something first: a permission, a credential, a setting of the topic. */
 const MISCONFIGURED = new Set([
@@ -22,9 +23,6 @@ const MISCONFIGURED = new Set([
   'UNSUPPORTED_SASL_MECHANISM',
   'UNSUPPORTED_VERSION',
 ])
-
-/** Node's errors of TLS handshakes that trying again does not mend: certificates, protocol versions, no TLS on the other side. */
-const TLS = /^(ERR_TLS_|ERR_SSL_|EPROTO$|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|CERT_)/
 
 /** The fields of interest, whatever class an error has. */
 interface Parts {
@@ -53,7 +51,7 @@ export function isMisconfigured(error: unknown): boolean {
   return flatten(error).some(
     ({ code = '', apiId = '', message = '' }) =>
       MISCONFIGURED.has(apiId) ||
-      TLS.test(code) ||
+      isTlsError(code) ||
       // a provider of credentials that throws may work again in a moment
       (code === 'PLT_KFK_AUTHENTICATION' && !message.includes('provider threw')) ||
       (code === 'PLT_KFK_USER' && message.includes('TLS')),

@@ -1,5 +1,6 @@
 /** What the errors of the NATS clients and the answers of a stream mean. Told by name: a host may bring another copy of the client. */
 import { DeliveryError, isMillraceError, type MillraceError, messageOf } from '../../core/errors.ts'
+import { isTlsError } from '../tls-errors.ts'
 import type { NatsSettings } from './options.ts'
 
 /** Errors of the clients after which somebody has to change something first. */
@@ -12,9 +13,6 @@ const MISCONFIGURED = new Set([
   'StreamNotFoundError',
   'UserAuthenticationExpiredError',
 ])
-
-/** Node's errors of TLS handshakes that trying again does not mend. */
-const TLS = /^(ERR_TLS_|ERR_SSL_|EPROTO$|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|CERT_)/
 
 /** And those of the clients that have no class of their own. */
 const MESSAGES = /^nkeys: |does not support '|unable to parse credentials|doesn't exist/
@@ -64,8 +62,7 @@ function isMisconfigured(error: unknown): boolean {
   const { code, status } = error as { readonly code?: unknown; readonly status?: unknown }
   if (name === 'JetStreamApiError' && typeof code === 'number' && typeof status === 'number')
     return judge({ code: status, err_code: code, description: message }) !== 'may pass'
-  const isTls = typeof code === 'string' && TLS.test(code)
-  return MISCONFIGURED.has(name) || isTls || MESSAGES.test(message) || isMisconfigured(cause)
+  return MISCONFIGURED.has(name) || isTlsError(code) || MESSAGES.test(message) || isMisconfigured(cause)
 }
 
 function reasonOf(error: unknown): string {

@@ -1,6 +1,7 @@
 /** What the errors of `@aws-sdk/client-sns` mean. */
 import type { BatchResultErrorEntry } from '@aws-sdk/client-sns'
 import { DeliveryError } from '../../core/errors.ts'
+import { readRetryAfter } from '../retry-after.ts'
 
 /** SNS calls the same error by one or the other name, with or without `Exception`. */
 const REFUSED = /^(BatchRequestTooLong|InvalidParameter(Value)?|ParameterValueInvalid|ValidationError|Validation)$/
@@ -37,7 +38,7 @@ export function asDeliveryError(where: string, error: unknown): DeliveryError {
   }
   if (isRefusal(error)) return new DeliveryError(`${where}: ${name}`, { retryable: false })
   const passes = SKEWED.test(name) || SIGNATURE.test(name) || THROTTLED.test(name) || mayPass(status)
-  const retryAfterMs = passes ? readRetryAfter($response?.headers ?? {}) : undefined
+  const retryAfterMs = passes ? readRetryAfter($response?.headers?.['retry-after']) : undefined
   return new DeliveryError(`${where}: ${reasonOf(error)}`, {
     code: passes ? 'destination_unavailable' : 'destination_misconfigured',
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
@@ -68,12 +69,4 @@ function reasonOf(error: unknown): string {
   const name = nameOf(error)
   const text = message || code || String(error)
   return name === '' || name === 'Error' || text.startsWith(name) ? text : `${name}: ${text}`
-}
-
-/** RFC 9110, 10.2.3: seconds or a date. */
-function readRetryAfter(headers: Readonly<Record<string, string>>): number | undefined {
-  const value = headers['retry-after']
-  if (value === undefined) return undefined
-  const ms = /^\d+$/.test(value) ? Number(value) * 1_000 : Date.parse(value) - Date.now()
-  return Number.isNaN(ms) ? undefined : Math.max(0, ms)
 }

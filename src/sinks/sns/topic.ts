@@ -3,6 +3,7 @@ import type { SNSClient } from '@aws-sdk/client-sns'
 import type { ColumnType, TableSchema } from '../../columnar/column-type.ts'
 import { DeliveryError } from '../../core/errors.ts'
 import type { SinkContext } from '../sink.ts'
+import { requireFit } from '../table-fit.ts'
 import { type Sns, timed } from './client.ts'
 import { asDeliveryError, isRefusal } from './errors.ts'
 import type { SnsSettings } from './options.ts'
@@ -52,10 +53,10 @@ async function readAttributes(
   }
 }
 
-export function requireColumns({ group, attributes }: SnsSettings, { table, columns }: TableSchema): void {
+export function requireColumns({ group, attributes }: SnsSettings, schema: TableSchema): void {
   const problems: string[] = []
   const typeOf = (name: string, use: string): ColumnType | undefined => {
-    const column = columns.find(candidate => candidate.name === name)
+    const column = schema.columns.find(candidate => candidate.name === name)
     if (!column) problems.push(`it has no column "${name}" for ${use}`)
     return column?.type
   }
@@ -66,9 +67,7 @@ export function requireColumns({ group, attributes }: SnsSettings, { table, colu
     if (found && attribute.type === 'Number' && !NUMBERS.has(found.kind))
       problems.push(`its column "${attribute.column}" holds no numbers, and the attribute "${name}" is one`)
   }
-  if (problems.length === 0) return
-  const names = columns.map(({ name }) => name).join(', ')
-  throw misconfigured(`table "${table}" does not fit the SNS sink: ${problems.join('; ')}. Its columns are ${names}`)
+  requireFit('SNS', schema, problems)
 }
 
 function misconfigured(message: string, cause?: unknown): DeliveryError {

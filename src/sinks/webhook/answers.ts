@@ -1,5 +1,7 @@
 /** What an answer means, and the lack of one. */
 import { DeliveryError, isMillraceError, type MillraceError } from '../../core/errors.ts'
+import { readRetryAfter } from '../retry-after.ts'
+import { isTlsError } from '../tls-errors.ts'
 import type { WebhookResponse } from './dispatchers.ts'
 
 /** The body is more than the endpoint takes. */
@@ -33,18 +35,8 @@ export function failureOf(where: string, { statusCode, headers }: WebhookRespons
 
 const MISCONFIGURATION = { code: 'destination_misconfigured' } as const
 
-/** Seconds or a date (RFC 9110, section 10.2.3); undefined for anything else. */
-export function readRetryAfter(value: string | string[] | undefined, now: number = Date.now()): number | undefined {
-  const text = (Array.isArray(value) ? value[0] : value)?.trim() ?? ''
-  if (/^\d+$/.test(text)) return Number(text) * 1000
-  // each of its three forms begins with a day of the week; the one of asctime() leaves its zone unsaid
-  if (!/^[A-Z][a-z]+,? /.test(text)) return undefined
-  const time = Date.parse(text.endsWith('GMT') ? text : `${text} GMT`)
-  return Number.isNaN(time) ? undefined : Math.max(0, time - now)
-}
-
-/** Node's errors of TLS handshakes that trying again does not mend, and undici's for those with a proxy. */
-const TLS = /^(ERR_TLS_|ERR_SSL_|EPROTO$|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|CERT_|UND_ERR_PRX_TLS$)/
+/** undici's code for a TLS handshake with a proxy that failed. */
+const PROXY_TLS = 'UND_ERR_PRX_TLS'
 
 /** How undici tells of a proxy that does not let these credentials through, or not to this host. */
 const PROXY_REFUSES = /^Proxy .*\((403|407)\)/
@@ -53,7 +45,7 @@ const PROXY_REFUSES = /^Proxy .*\((403|407)\)/
 export function asDeliveryError(where: string, error: unknown): MillraceError {
   if (isMillraceError(error)) return error
   const { code = '', message } = (error ?? {}) as NodeJS.ErrnoException
-  const misconfigured = TLS.test(code) || PROXY_REFUSES.test(message)
+  const misconfigured = isTlsError(code) || code === PROXY_TLS || PROXY_REFUSES.test(message)
   return new DeliveryError(`${where}: ${message || code || 'no connection'}`, {
     code: misconfigured ? 'destination_misconfigured' : 'destination_unavailable',
     cause: error,
