@@ -33,7 +33,8 @@ import (
 type Fault struct {
 	Topic  string `json:"topic"`
 	Method string `json:"method"`
-	// Code: as gRPC names it; HANG answers only when the client gives up, FORGET without the last message id.
+	// Code: as gRPC names it; HANG answers only when the client gives up, FORGET without the last message id, and MEET as always, but
+	// only once two calls are there at the same time.
 	Code     string `json:"code"`
 	Details  string `json:"details"`
 	Contains string `json:"contains"`
@@ -41,6 +42,9 @@ type Fault struct {
 	RetryMs  int64  `json:"retry_ms"`
 	// After: the fault comes when the call has had its effect.
 	After bool `json:"after"`
+
+	hits int
+	met  chan struct{}
 }
 
 // A Call is a publish request. Begin and End are places in one sequence of such events.
@@ -95,6 +99,14 @@ func answer(ctx context.Context, fault *Fault, handle func() (any, error)) (any,
 		<-ctx.Done()
 		return nil, status.FromContextError(ctx.Err()).Err()
 	}
+	if fault.Code == "MEET" {
+		select {
+		case <-fault.met:
+			return handle()
+		case <-ctx.Done():
+			return nil, status.FromContextError(ctx.Err()).Err()
+		}
+	}
 	if fault.Code == "FORGET" {
 		response, err := handle()
 		if publish, ok := response.(*pubsubpb.PublishResponse); ok && err == nil {
@@ -130,6 +142,10 @@ func (s *service) begin(method string, request any) *Fault {
 	for index, fault := range s.faults {
 		if !strings.HasSuffix(method, "/"+fault.Method) || topicOf(request) != fault.Topic || !holds(request, fault.Contains) {
 			continue
+		}
+		fault.hits++
+		if fault.hits == 2 {
+			close(fault.met)
 		}
 		if fault.Times == 1 {
 			s.faults = append(s.faults[:index:index], s.faults[index+1:]...)
@@ -206,7 +222,7 @@ type heldMessage struct {
 func (s *service) control(fake *pstest.Server) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /faults", func(w http.ResponseWriter, r *http.Request) {
-		fault := &Fault{Method: "Publish"}
+		fault := &Fault{Method: "Publish", met: make(chan struct{})}
 		if err := json.NewDecoder(r.Body).Decode(fault); err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return

@@ -119,6 +119,8 @@ await describeWith('pubsub', 'publish requests', async facts => {
     test('under an order the messages of a key are never in two requests at once', async () => {
       const topic = await topics.create()
       const rows = testRows(4_000)
+      // no request is answered before there is another beside it
+      await topics.addFault(topic, { code: 'MEET', times: 2 })
       await send(sinkTo(topic, { orderingKey: 'key', inFlight: 4 }), rows, { batchRows: 10_000, order: 'key' })
       const calls = await topics.calls(topic)
       for (const key of new Set(calls.flatMap(({ keys }) => keys))) {
