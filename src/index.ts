@@ -2,6 +2,7 @@
 export { defineConfig, type MillraceConfig } from './cli/config.ts'
 export type { StoredDeadLetter } from './core/dead-letters.ts'
 export type { DestinationName } from './core/destination-name.ts'
+export type { Sample } from './core/dry-run.ts'
 export { createEngine, type Engine, type JobQuery, type Redelivery, type Scope } from './core/engine.ts'
 export {
   CancelledError,

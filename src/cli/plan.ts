@@ -1,9 +1,11 @@
 import { type DestinationName, findNamed } from '../core/destination-name.ts'
+import type { Sample } from '../core/dry-run.ts'
 import type { Engine } from '../core/engine.ts'
 import { ConfigError, isMillraceError, MillraceError, type Problem, RequestError } from '../core/errors.ts'
 import { isFinal, type Job } from '../core/job.ts'
 import type { EngineOptions } from '../core/options.ts'
 import type { BackfillRequest } from '../core/request.ts'
+import type { Estimate } from '../sources/source.ts'
 import { asObject, draftRequest, type RequestDraft, type RequestFlags, toFlags } from './request-flags.ts'
 import { readSetup, type SetupFlags, sinksOf } from './setup.ts'
 import { filterFromFile } from './values-file.ts'
@@ -11,12 +13,21 @@ import { filterFromFile } from './values-file.ts'
 export interface RunFlags extends RequestFlags, SetupFlags {
   readonly store?: string
   readonly resume?: string
+  readonly dryRun?: boolean
   readonly json?: boolean
 }
 
 export interface RunPlan {
   readonly options: EngineOptions
   start(engine: Engine): Promise<Job>
+  /** What `start` would do. */
+  preview(engine: Engine): Promise<Preview>
+}
+
+/** As `--json` prints it. */
+export interface Preview {
+  readonly estimate: Estimate
+  readonly samples: readonly Sample[]
 }
 
 /** Makes of the arguments of `millrace run` what an engine needs. Rejects with a `RequestError` of all that is wrong with them. */
@@ -31,20 +42,34 @@ export async function planRun(file: string | undefined, flags: RunFlags): Promis
   )
   const needsTo = flags.from !== undefined || (file === undefined && flags.resume === undefined)
   if (needsTo && flags.to === undefined) problems.push({ path: '--to', message: 'is required: say where the rows go' })
+  if (flags.dryRun && flags.resume !== undefined)
+    problems.push({ path: '--dry-run', message: 'cannot be combined with --resume' })
   if (problems.length > 0) throw new RequestError(problems)
 
   const { resume } = flags
   const options = await setup.options()
-  if (resume !== undefined) return { options, start: engine => resumeJob(engine, resume, options) }
-  return { options, start: engine => createJob(engine, draft, setup.destinations, flags) }
+  const submit: Submit = (engine, use) => submitDraft(engine, draft, setup.destinations, flags, use)
+  return {
+    options,
+    start: engine =>
+      resume === undefined ? submit(engine, request => engine.create(request)) : resumeJob(engine, resume, options),
+    preview: engine =>
+      submit(engine, async request => ({
+        estimate: await engine.estimate(request),
+        samples: await engine.sample(request),
+      })),
+  }
 }
 
-async function createJob(
+type Submit = <T>(engine: Engine, use: (request: BackfillRequest) => Promise<T>) => Promise<T>
+
+async function submitDraft<T>(
   engine: Engine,
   { request, values }: RequestDraft,
   destinations: readonly DestinationName[],
   flags: RunFlags,
-): Promise<Job> {
+  use: (request: BackfillRequest) => Promise<T>,
+): Promise<T> {
   const whole = {
     ...request,
     ...(destinations.length > 0 ? { destinations } : {}),
@@ -52,7 +77,7 @@ async function createJob(
   }
   try {
     // the engine checks all of it
-    return await engine.create(whole as unknown as BackfillRequest)
+    return await use(whole as unknown as BackfillRequest)
   } catch (error) {
     throw isMillraceError(error) && error.problems.length > 0 ? new RequestError(toFlags(error.problems, flags)) : error
   }

@@ -2,6 +2,7 @@ import { Command } from 'commander'
 import { sqliteStore } from '../stores/sqlite.ts'
 import { followJob } from './follow.ts'
 import { planRun, type RunFlags } from './plan.ts'
+import { dryRun } from './preview.ts'
 import { createReporter } from './reporter.ts'
 import { configOption, storeOption } from './store-access.ts'
 
@@ -26,6 +27,7 @@ Examples:
   $ millrace run --from duckdb:flights.db --table flights --partition-key date \\
       --start 2001-01-01 --end 2001-02-01 --filter origin=SFO,OAK --to file:out
   $ millrace run --table flights --start 2001-01-01 --end 2001-02-01 --to kafka:flights
+  $ millrace run request.json --dry-run
   $ millrace run request.json
   $ millrace run --from duckdb:flights.db --table flights --partition-key date \\
       --start 2001-01-01 --end 2001-02-01 --to stdout: | head
@@ -45,6 +47,7 @@ export function runCommand(done: (exitCode: number) => void): Command {
     .option('--from <source>', 'instead of a configuration')
     .option('--job-name <name>', 'for people')
     .option('--resume <job-id>', 'go on with a job that was left, instead of a new one')
+    .option('--dry-run', 'say how much it would be, by which SQL, and what a row would look like; deliver nothing')
     .option('--json', 'print the job as lines of JSON')
     .addOption(configOption())
     .addOption(storeOption())
@@ -64,6 +67,7 @@ async function run(file: string | undefined, flags: RunFlags): Promise<number> {
       store,
       takeOver: flags.resume === undefined ? false : [flags.resume],
     })
+    if (flags.dryRun) return await dryRun(engine, plan, flags.json ?? false)
     return await followJob(engine, () => plan.start(engine), createReporter(process, flags.json ?? false))
   } finally {
     await store.close()

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import type { Estimate } from '../sources/source.ts'
 import { sqliteStore } from '../stores/sqlite.ts'
 import type { Claimable, JobRecord, Pace, ValueSet, Wishes } from '../stores/store.ts'
 import { MemoryBudget } from './budget.ts'
@@ -6,6 +7,7 @@ import { Changes } from './changes.ts'
 import { type StoredDeadLetter, storedDeadLetters } from './dead-letters.ts'
 import { type DestinationName, findNamed, nameOf } from './destination-name.ts'
 import { publish } from './diagnostics.ts'
+import { estimateRequest, type Sample, sampleRequest } from './dry-run.ts'
 import { MillraceError, type Problem, RequestError } from './errors.ts'
 import { isFinal, type Job, type JobStatus } from './job.ts'
 import { toJob as viewOf } from './job-view.ts'
@@ -29,6 +31,16 @@ export interface Engine {
    * Rejects with a `RequestError` that lists every problem.
    */
   create(request: BackfillRequest, scope?: Scope): Promise<Job>
+  /**
+   * What the request would come to, without making a job of it or staging anything: how much, by which SQL, and what becomes of each
+   * column. Rejects as `create` does, and with code `conflict` where the source cannot tell.
+   */
+  estimate(request: BackfillRequest, options?: { readonly signal?: AbortSignal }): Promise<Estimate>
+  /**
+   * One row of the request, whichever, as each of its destinations would get it; none where no row matches. The row is staged for that,
+   * and what was staged removed; destinations are asked whether they would take it, and sent nothing. Rejects as `create` does.
+   */
+  sample(request: BackfillRequest, options?: { readonly signal?: AbortSignal }): Promise<readonly Sample[]>
   /** Rejects with code `not_found`. */
   get(jobId: string, scope?: Scope): Promise<Job>
   /** Newest first. */
@@ -190,6 +202,9 @@ export function createEngine(options: EngineOptions): Engine {
       await claimLater({ jobId, epoch: 0, beat: 0 })
       return toJob(await record(jobId, scope))
     },
+    estimate: (request, { signal = new AbortController().signal } = {}) =>
+      estimateRequest(request, surroundings, signal),
+    sample: (request, { signal = new AbortController().signal } = {}) => sampleRequest(request, surroundings, signal),
     async get(jobId, scope) {
       return toJob(await record(jobId, scope))
     },

@@ -9,7 +9,7 @@ import { Cluster } from './kafka/cluster.ts'
 import { tooLate } from './kafka/errors.ts'
 import { type KafkaSettings, type KafkaSinkOptions, readOptions } from './kafka/options.ts'
 import { readTopicBack } from './kafka/read-back.ts'
-import { kafkaSession, type Opened } from './kafka/session.ts'
+import { framingOf, kafkaSession, type Opened } from './kafka/session.ts'
 import { nameOf, patiently, prepareTopic, type Topic, type TopicSearch } from './kafka/topic.ts'
 import { PROBED } from './probed.ts'
 import type { Sink, SinkContext, SinkSession } from './sink.ts'
@@ -44,7 +44,8 @@ async function open(settings: KafkaSettings, context: SinkContext): Promise<Sink
   requireColumns(settings, context.schema)
   const kafka = await loadDriver('@platformatic/kafka', () => import('@platformatic/kafka'))
   const found = await findTopic(kafka, settings, context)
-  if (context.probe || found === undefined) return PROBED
+  if (found === undefined) return PROBED
+  if (context.probe) return { ...PROBED, ...framingOf(settings, found) }
   const topic = await pinPartitions(found, settings, context)
   return kafkaSession(settings, context, await connect(kafka, settings, topic, context))
 }

@@ -39,7 +39,8 @@ export interface Sink {
 
   /**
    * Called with `probe: true` before a job is staged: check that the destination is there and takes what will be sent,
-   * change nothing; the session is closed at once. Then once per job, destination and process, before the first row, and again
+   * change nothing; the session is closed at once. What it says of `encoding` and
+   * `asks` tells a dry run what a message would be. Then once per job, destination and process, before the first row, and again
    * after each pause. Sessions of different jobs are open in parallel, so what one opens must not disturb another.
    *
    * Throw a `DeliveryError` with `code: 'destination_misconfigured'` for what the user has to mend (a missing topic, no

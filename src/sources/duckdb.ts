@@ -1,10 +1,12 @@
 /** The embedded default warehouse: tables and views of a DuckDB database. */
+import { randomUUID } from 'node:crypto'
 import { rm, stat } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
 import type { DuckDBInstance } from '@duckdb/node-api'
 import { CancelledError, ConfigError, FormatError, SourceError } from '../core/errors.ts'
 import { type Database, fileDatabase, hostDatabase } from './duckdb/database.ts'
+import { estimate } from './duckdb/estimate.ts'
 import { quoteRelation, readColumns } from './duckdb/table.ts'
 import { turns } from './duckdb/turns.ts'
 import { unload } from './duckdb/unload.ts'
@@ -123,6 +125,14 @@ export function duckdbSource(options: DuckdbSourceOptions): Source {
       } finally {
         if (stagings.get(request.stagingId) === staging) stagings.delete(request.stagingId)
       }
+    },
+
+    async estimate(request, signal) {
+      const { relation } = entry(request.schema.table)
+      const directory = stagingPath(stagingDir, `estimate-${randomUUID()}`)
+      return inTurn(signal, () =>
+        database.connected(connection => estimate(connection, { request, relation, directory, rowGroupRows }, signal)),
+      )
     },
 
     async access({ name }) {

@@ -36,6 +36,9 @@ export interface Source {
    */
   stage(request: StageRequest, saved: Json | undefined, save: SaveState, signal: AbortSignal): Promise<Staged>
 
+  /** What staging the request would come to; stages nothing and leaves nothing behind. Left out where that cannot be told. */
+  estimate?(request: StageRequest, signal: AbortSignal): Promise<Estimate>
+
   /** Where to read a staged file, asked again when a URL has expired. Fails with `file_missing` if the file is gone. */
   access(file: StagedFile, signal: AbortSignal): Promise<FileAccess>
 
@@ -58,6 +61,29 @@ export interface StageRequest {
   readonly sorted: boolean
   /** About this large; one row group more is allowed. Default of the engine: 32 MiB. */
   readonly fileBytes: number
+  /** No more rows than this are wanted, whichever they are: for a sample. A source whose files are there already need not heed it. */
+  readonly limit?: number
+}
+
+/** Of a window and a filter, before anything is staged. */
+export interface Estimate {
+  /** Exact. Null where counting would take as long as staging. */
+  readonly rows: number | null
+  /** About as many, of about as many bytes in all, as they will be staged. Null where not known. */
+  readonly files: number | null
+  readonly bytes: number | null
+  /** What staging will run, in order, without the values of a long filter; empty for a source that runs no SQL. */
+  readonly sql: readonly string[]
+  /** Every column that is staged, in the table's order. */
+  readonly columns: readonly ColumnPlan[]
+}
+
+export interface ColumnPlan {
+  readonly name: string
+  /** The type as the warehouse names it. */
+  readonly native: string
+  /** What is staged of a value, as an expression of the warehouse or in words; the column's own name where nothing changes. */
+  readonly staged: string
 }
 
 /** `column IN (values)`: SQL's meaning, so repeats change nothing. */

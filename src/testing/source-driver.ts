@@ -13,6 +13,7 @@ export interface StageChoice {
   readonly filter?: { readonly column: string; readonly values: readonly string[] }
   readonly sorted?: boolean
   readonly fileBytes?: number
+  readonly limit?: number
 }
 
 export async function stageRequest(source: Source, table: string, choice: StageChoice): Promise<StageRequest> {
@@ -28,6 +29,7 @@ export async function stageRequest(source: Source, table: string, choice: StageC
     ...(filter ? { filter: stageFilter(filter.column, typeOf(filter.column), filter.values) } : {}),
     sorted: choice.sorted ?? false,
     fileBytes: choice.fileBytes ?? 32 << 20,
+    ...(choice.limit === undefined ? {} : { limit: choice.limit }),
   }
 }
 

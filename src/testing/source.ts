@@ -143,6 +143,26 @@ export function testSource<S extends Source>(options: SourceTestOptions<S>): rea
       assertSame(idsOf(rows), numbers(0, 10_000))
     }),
 
+    test('a sample is a row of the request', async source => {
+      const { request, staged } = await stage(source, { start: minute(100), end: minute(300), limit: 1 })
+      const rows = await readStaged<SourceTestRow>(source, staged)
+      assert.ok(rows.length > 0 && rows.every(({ id }) => id >= 200 && id < 600), `sampled ${rows.length} rows`)
+      await source.discard(request.stagingId, undefined, never())
+    }),
+
+    test('an estimate counts what would be staged, and names every column', async source => {
+      if (!source.estimate) return
+      const values = ['plain', "it's"]
+      const choice = { start: minute(100), end: minute(300), filter: { column: 'name', values } }
+      const estimate = await source.estimate(await stageRequest(source, table, choice), never())
+      const rows = await rowsOf(source, choice)
+      assert.equal(estimate.rows ?? rows.length, rows.length)
+      assert.deepEqual(
+        estimate.columns.map(({ name }) => name),
+        ['id', 'at', 'name'],
+      )
+    }),
+
     test('files are plain data, with names of their own and true sizes', async source => {
       const { request, staged } = await stage(source, { fileBytes: 16 << 10 })
       assert.deepEqual(JSON.parse(JSON.stringify(staged)), staged)

@@ -52,6 +52,7 @@ describe('testSource', () => {
     ],
     ['forgets the filter', () => staging(({ filter, ...request }) => request), /lets pass what is in its list/],
     ['forgets the order', () => staging(request => ({ ...request, sorted: false })), /in the order of the window/],
+    ['estimates another number of rows', () => ({ ...honest(), estimate: async (...args) => ({ ...(await honest().estimate!(...args)), rows: 7 }) }), /an estimate counts/], // biome-ignore format: one flaw a line
     ['discards nothing', () => ({ ...honest(), discard: async () => {} }), /removes one staging and no other/],
     [
       'discards what has a longer name as well',

@@ -33,7 +33,7 @@ export function kafkaSession(
   { reframe, signal: hurry }: Pick<SinkContext, 'reframe' | 'signal'>,
   { kafka, cluster, topic, producer }: Opened,
 ): SinkSession {
-  const { key, timestamp, headers, idHeader, compression, deadlineMs } = settings
+  const { timestamp, deadlineMs } = settings
   const { partitions, maxBatchBytes } = topic
   const where = nameOf(settings)
   const window = settings.idempotent ? IN_FLIGHT : 1
@@ -89,17 +89,7 @@ export function kafkaSession(
   }
 
   return {
-    encoding: {
-      kind: 'kafka-batch',
-      partitions,
-      ...(key === undefined ? {} : { key }),
-      timestamp,
-      headers,
-      ...(idHeader === undefined ? {} : { idHeader }),
-      compression,
-      ...(maxBatchBytes === undefined ? {} : { maxBatchBytes }),
-    },
-    asks: { ids: idHeader !== undefined, sharedMemory: true },
+    ...framingOf(settings, topic),
     limits: {
       inFlight: Math.min(MOST_IN_FLIGHT, window * partitions),
       inFlightPerPartition: window,
@@ -119,5 +109,25 @@ export function kafkaSession(
       ended.abort(new CancelledError('the Kafka session was closed'))
       await cluster.close()
     },
+  }
+}
+
+/** What of a session is known before it is opened. */
+export function framingOf(
+  { key, timestamp, headers, idHeader, compression }: KafkaSettings,
+  { partitions, maxBatchBytes }: Topic,
+): Pick<SinkSession, 'encoding' | 'asks'> {
+  return {
+    encoding: {
+      kind: 'kafka-batch',
+      partitions,
+      ...(key === undefined ? {} : { key }),
+      timestamp,
+      headers,
+      ...(idHeader === undefined ? {} : { idHeader }),
+      compression,
+      ...(maxBatchBytes === undefined ? {} : { maxBatchBytes }),
+    },
+    asks: { ids: idHeader !== undefined, sharedMemory: true },
   }
 }

@@ -9,6 +9,9 @@ import type { StagedColumn } from './table.ts'
 /** More values than this go through a temporary table. */
 const MOST_INLINE_VALUES = 1_000
 
+/** More values than this are counted where a statement is shown. */
+const MOST_SHOWN_VALUES = 10
+
 /**
  * SQL that is true for the rows that the filter lets pass. A text that is not a VARCHAR in the table (an ENUM, a UUID) is
  * compared as the text that is delivered, so that a value which is none of the ENUM matches nothing and is no error. That of a
@@ -20,7 +23,7 @@ export async function filterCondition(
   column: StagedColumn,
   signal: AbortSignal,
 ): Promise<string> {
-  const compared = column.type.kind !== 'string' ? column.reference : `CAST(${column.staged} AS VARCHAR)`
+  const compared = comparedTo(column)
   const values = (): AsyncIterable<readonly string[]> =>
     column.native === 'UUID' ? inSmallLetters(filter.values()) : filter.values()
   const list =
@@ -28,6 +31,17 @@ export async function filterCondition(
       ? await literals({ values, type: filter.type })
       : await temporaryTable(connection, values(), filter.type, signal)
   return list === '' ? 'false' : `${compared} IN (${list})`
+}
+
+/** The same for people, who need not see a thousand values. */
+export async function shownCondition(filter: StageFilter, column: StagedColumn): Promise<string> {
+  const { count } = filter.list
+  const list = count <= MOST_SHOWN_VALUES ? await literals(filter) : `/* ${count} values */`
+  return list === '' ? 'false' : `${comparedTo(column)} IN (${list})`
+}
+
+function comparedTo(column: StagedColumn): string {
+  return column.type.kind !== 'string' ? column.reference : `CAST(${column.staged} AS VARCHAR)`
 }
 
 async function* inSmallLetters(values: AsyncIterable<readonly string[]>): AsyncGenerator<readonly string[]> {

@@ -2,14 +2,14 @@
 import { mkdir, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { DuckDBConnection, DuckDBResultReader } from '@duckdb/node-api'
-import { SourceError } from '../../core/errors.ts'
 import type { StagedFile, StageRequest } from '../source.ts'
-import { quoteIdentifier, quoteLiteral, windowCondition } from '../sql.ts'
+import { quoteLiteral } from '../sql.ts'
 import { interruptible } from './database.ts'
 import { filterCondition } from './filter.ts'
-import { ALIAS, quoteRelation, readColumns, type StagedColumn } from './table.ts'
+import { rowsQuery } from './query.ts'
+import { readColumns } from './table.ts'
 
-interface Unload {
+export interface Unload {
   readonly request: StageRequest
   readonly relation: string
   /** Emptied first: files of an attempt that died are not of this one. */
@@ -28,67 +28,40 @@ export async function unload(
   await rm(directory, { recursive: true, force: true })
   await mkdir(dirname(directory), { recursive: true })
   const columns = await readColumns(connection, relation, signal)
-  const conditions = [windowOf(request, columns)]
-  if (request.filter) {
-    const column = columnOf(request.filter.column, columns, request)
-    conditions.push(await filterCondition(connection, request.filter, column, signal))
-  }
-  const rows = `SELECT ${selected(request, columns)} FROM ${quoteRelation(relation)} AS ${ALIAS} WHERE ${conditions.join(' AND ')}`
-  const options = copyOptions({
-    FORMAT: 'parquet',
-    // read back 15 % faster than snappy at the same size; zstd 60 % of the size, but twice as slow to write and 70 % to read
-    COMPRESSION: 'lz4_raw',
-    FILE_SIZE_BYTES: Math.ceil(request.fileBytes),
-    ROW_GROUP_SIZE: rowGroupRows,
-    ROW_GROUP_SIZE_BYTES: ROW_GROUP_BYTES,
-    // a file ends with the row group that reaches its size, but threads that share files each add one behind that
-    PER_THREAD_OUTPUT: !request.sorted,
-    RETURN_STATS: true,
-  })
-  const query = request.sorted ? inOrder(rows, request.window.column) : rows
-  const copy = `COPY (${query}) TO ${quoteLiteral(directory)} (${options})`
+  const query = await rowsQuery(request, { relation, columns }, (filter, column) =>
+    filterCondition(connection, filter, column, signal),
+  )
+  const copy = copyStatement(query, directory, request, rowGroupRows)
   const written = await interruptible(connection, `cannot stage ${request.schema.table}`, signal, () =>
     connection.runAndReadAll(copy),
   )
   return nameFiles(directory, request.stagingId, written)
 }
 
+export function copyStatement(
+  query: string,
+  directory: string,
+  { fileBytes, sorted }: Pick<StageRequest, 'fileBytes' | 'sorted'>,
+  rowGroupRows: number,
+): string {
+  const options = copyOptions({
+    FORMAT: 'parquet',
+    // read back 15 % faster than snappy at the same size; zstd 60 % of the size, but twice as slow to write and 70 % to read
+    COMPRESSION: 'lz4_raw',
+    FILE_SIZE_BYTES: Math.ceil(fileBytes),
+    ROW_GROUP_SIZE: rowGroupRows,
+    ROW_GROUP_SIZE_BYTES: ROW_GROUP_BYTES,
+    // a file ends with the row group that reaches its size, but threads that share files each add one behind that
+    PER_THREAD_OUTPUT: !sorted,
+    RETURN_STATS: true,
+  })
+  return `COPY (${query}) TO ${quoteLiteral(directory)} (${options})`
+}
+
 function copyOptions(options: Readonly<Record<string, string | number | boolean>>): string {
   return Object.entries(options)
     .map(([name, value]) => `${name} ${value}`)
     .join(', ')
-}
-
-/** The columns of the job's schema, which is what its destinations were told to expect. */
-function selected(request: StageRequest, columns: readonly StagedColumn[]): string {
-  return request.schema.columns
-    .map(({ name }) => `${columnOf(name, columns, request).staged} AS ${quoteIdentifier(name)}`)
-    .join(', ')
-}
-
-function windowOf({ window, ...request }: StageRequest, columns: readonly StagedColumn[]): string {
-  const { reference } = columnOf(window.column, columns, request)
-  return windowCondition(reference, window.type, window.start, window.end)
-}
-
-function columnOf(
-  name: string,
-  columns: readonly StagedColumn[],
-  { schema }: Pick<StageRequest, 'schema'>,
-): StagedColumn {
-  const expected = schema.columns.find(column => column.name === name)
-  const column = columns.find(each => each.name === name)
-  if (column && expected && column.native === expected.native) return column
-  const now = column ? `is now ${column.native}, not ${expected?.native}` : 'is gone'
-  throw new SourceError(`column ${name} of ${schema.table} ${now}: create the backfill again`, { retryable: false })
-}
-
-/**
- * COPY writes with all threads, each whatever it gets, and several files leave no way to ask for order. A window function
- * over the sorted rows makes the writing (not the sorting) the work of one thread, in order; the condition is always true.
- */
-function inOrder(rows: string, column: string): string {
-  return `SELECT * FROM (${rows} ORDER BY ${ALIAS}.${quoteIdentifier(column)}) QUALIFY row_number() OVER () > 0`
 }
 
 /** Drops files without rows, and gives the others names that sort as they were written: DuckDB's `data_10` sorts before `data_2`. */
