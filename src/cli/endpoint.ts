@@ -5,6 +5,12 @@ export interface DuckdbSource {
   readonly path: string
 }
 
+/** Files as they are: `files` is a pattern of `filesSource`. */
+export interface FilesSource {
+  readonly type: 'files'
+  readonly files: string
+}
+
 export type Target =
   | { readonly type: 'file'; readonly name: string; readonly dir: string }
   | { readonly type: 'null' | 'stdout'; readonly name: string }
@@ -29,11 +35,15 @@ export interface Unusable {
   readonly problem: string
 }
 
-/** `duckdb:PATH` */
-export function parseSource(text: string): DuckdbSource | Unusable {
-  const path = /^duckdb:(.+)$/s.exec(text)?.[1]
-  return path === undefined ? { problem: 'must be duckdb:PATH' } : { type: 'duckdb', path }
+/** `duckdb:PATH` or `files:GLOB` */
+export function parseSource(text: string): DuckdbSource | FilesSource | Unusable {
+  const [, type, rest] = /^(duckdb|files):(.+)$/s.exec(text) ?? []
+  if (rest === undefined) return { problem: 'must be duckdb:PATH or files:GLOB' }
+  return type === 'duckdb' ? { type, path: rest } : { type: 'files', files: rest }
 }
+
+/** What a table is called where `--from` names files, and nothing else names a table. */
+export const FILES_TABLE = 'files'
 
 /** `file:DIR`, `stdout:`, `null:` or `kafka://[user:password@]host:port[,host:port]/topic[?key=column&tls=true&sasl=mechanism]` */
 export function parseTarget(text: string): Target | Unusable {

@@ -6,6 +6,7 @@ import { isFinal, type Job } from '../core/job.ts'
 import type { EngineOptions } from '../core/options.ts'
 import type { BackfillRequest } from '../core/request.ts'
 import type { Estimate } from '../sources/source.ts'
+import { FILES_TABLE, parseSource } from './endpoint.ts'
 import { asObject, draftRequest, type RequestDraft, type RequestFlags, toFlags } from './request-flags.ts'
 import { readSetup, type SetupFlags, sinksOf } from './setup.ts'
 import { filterFromFile } from './values-file.ts'
@@ -31,7 +32,8 @@ export interface Preview {
 }
 
 /** Makes of the arguments of `millrace run` what an engine needs. Rejects with a `RequestError` of all that is wrong with them. */
-export async function planRun(file: string | undefined, flags: RunFlags): Promise<RunPlan> {
+export async function planRun(file: string | undefined, given: RunFlags): Promise<RunPlan> {
+  const flags = file === undefined ? withTable(given) : given
   const problems: Problem[] = []
   const draft = await draftRequest(file, flags, flags.resume !== undefined, problems)
   const { partition_key } = asObject(draft.request['backfill_window'])
@@ -59,6 +61,13 @@ export async function planRun(file: string | undefined, flags: RunFlags): Promis
         samples: await engine.sample(request),
       })),
   }
+}
+
+/** Files have no name of their own that a table could go by. */
+function withTable(flags: RunFlags): RunFlags {
+  const source = parseSource(flags.from ?? '')
+  const isFiles = 'type' in source && source.type === 'files'
+  return isFiles && flags.table === undefined ? { ...flags, table: FILES_TABLE } : flags
 }
 
 type Submit = <T>(engine: Engine, use: (request: BackfillRequest) => Promise<T>) => Promise<T>

@@ -10,6 +10,8 @@ const HELP = `
 Source and destinations come from millrace.config.ts (see --config), whose sinks --to
 names as TYPE:NAME; or, with --from, from URLs:
   --from duckdb:PATH         a DuckDB file; --table and --partition-key name the one table
+  --from files:GLOB          Parquet and Arrow IPC files, read where they lie; --partition-key names
+                             the column of the window, --table is for people (default: files)
   --to file:DIR              one file of JSON lines per unit of work
   --to kafka://[USER:PASSWORD@]HOST:PORT[,HOST:PORT]/TOPIC[?key=COLUMN&tls=true&sasl=SCRAM-SHA-256]
   --to stdout:               JSON lines to standard output, for pipes
@@ -26,6 +28,8 @@ crash as well, once the process that ran the job has been silent for 30 seconds.
 Examples:
   $ millrace run --from duckdb:flights.db --table flights --partition-key date \\
       --start 2001-01-01 --end 2001-02-01 --filter origin=SFO,OAK --to file:out
+  $ millrace run --from 'files:flights/**/*.parquet' --partition-key date \\
+      --start 2001-01-01 --end 2001-02-01 --to file:out
   $ millrace run --table flights --start 2001-01-01 --end 2001-02-01 --to kafka:flights
   $ millrace run request.json --dry-run
   $ millrace run request.json

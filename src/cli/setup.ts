@@ -5,7 +5,14 @@ import { isMillraceError, type Problem } from '../core/errors.ts'
 import type { EngineOptions } from '../core/options.ts'
 import type { Sink } from '../sinks/sink.ts'
 import { findConfig } from './config-file.ts'
-import { type KafkaTarget, parseSource, parseTarget, type Target } from './endpoint.ts'
+import {
+  type DuckdbSource,
+  type FilesSource,
+  type KafkaTarget,
+  parseSource,
+  parseTarget,
+  type Target,
+} from './endpoint.ts'
 
 export interface SetupFlags {
   readonly from?: string
@@ -60,15 +67,27 @@ function urlSetup({ to = [], config }: SetupFlags, from: string, choice: TableCh
   return {
     destinations: targets.map(({ type, name }) => ({ type, name })),
     async options() {
-      const { duckdbSource } = await import('../sources/duckdb.ts')
       const { table, partitionKey } = choice as { table: string; partitionKey: string }
-      const { path } = source as { path: string }
       return {
-        source: duckdbSource({ database: path, tables: { [table]: { partitionKeys: [partitionKey] } } }),
+        source: await createSource(source as DuckdbSource | FilesSource, table, partitionKey),
         sinks: await Promise.all(targets.map(createSink)),
       }
     },
   }
+}
+
+async function createSource(
+  source: DuckdbSource | FilesSource,
+  table: string,
+  partitionKey: string,
+): Promise<EngineOptions['source']> {
+  const partitionKeys = [partitionKey]
+  if (source.type === 'duckdb') {
+    const { duckdbSource } = await import('../sources/duckdb.ts')
+    return duckdbSource({ database: source.path, tables: { [table]: { partitionKeys } } })
+  }
+  const { filesSource } = await import('../sources/files.ts')
+  return filesSource({ tables: { [table]: { files: source.files, partitionKeys } } })
 }
 
 export function readTargets(to: readonly string[], problems: Problem[]): readonly Target[] {

@@ -12,7 +12,9 @@ import { CompressionType } from 'apache-arrow/fb/compression-type'
 import type * as metadata from 'apache-arrow/ipc/metadata/message'
 import { FormatError } from '../core/errors.ts'
 import { type ArrowMessage, arrowMessages, decoding } from './arrow-messages.ts'
+import type { Column } from './column-type.ts'
 import type { FileBytes } from './file-bytes.ts'
+import { arrowColumns } from './file-columns.ts'
 import { corrupt, overBudget } from './file-errors.ts'
 import type { PlannedChunk, ReadPlan } from './read-plan.ts'
 import type { Part, Slice } from './spans.ts'
@@ -22,6 +24,7 @@ type Plan = Pick<ReadPlan, 'spanRows' | 'rowGroupBudgetBytes'>
 /** The file's record batches. The bodies of those that are not decoded are not read; dictionaries always are. */
 export async function* arrowParts(chunk: PlannedChunk, file: FileBytes, plan: Plan): AsyncGenerator<Part> {
   const decoder = new BatchDecoder(chunk.name, plan.rowGroupBudgetBytes)
+  let columns: readonly Column[] = []
   let index = 0
   for await (const found of arrowMessages(chunk, file)) {
     const { message } = found
@@ -30,6 +33,7 @@ export async function* arrowParts(chunk: PlannedChunk, file: FileBytes, plan: Pl
       const rows = decoding(chunk.name, () => message.header().length)
       yield {
         rows,
+        columns: () => columns,
         async *decode(offset) {
           decoder.push(found.head, await bodyOf(chunk.name, part, found, message.header(), plan))
           yield* slicesOf(decoder.next(), offset, plan.spanRows)
@@ -38,7 +42,11 @@ export async function* arrowParts(chunk: PlannedChunk, file: FileBytes, plan: Pl
     } else if (message.isDictionaryBatch()) {
       const { data } = decoding(chunk.name, () => message.header())
       decoder.push(found.head, await bodyOf(chunk.name, 'a dictionary', found, data, plan))
-    } else if (message.isSchema()) decoder.begin(decoding(chunk.name, () => message.header()))
+    } else if (message.isSchema()) {
+      const schema = decoding(chunk.name, () => message.header())
+      columns = arrowColumns(schema)
+      decoder.begin(schema)
+    }
   }
 }
 

@@ -2,7 +2,9 @@
  * Parquet files, row group by row group. The kernel decodes flat ones: it does less than parquet-wasm, which has to copy and
  * check every string, and so takes a third of the time. parquet-wasm has all the rest, and is loaded where it is needed.
  */
+import type { Column } from './column-type.ts'
 import type { FileBytes } from './file-bytes.ts'
+import { parquetColumns } from './file-columns.ts'
 import { corrupt, overBudget } from './file-errors.ts'
 import { kernelChoice } from './kernel.ts'
 import { flatColumns, isReadable } from './parquet/flat-columns.ts'
@@ -25,10 +27,13 @@ export async function* parquetParts(
   if (found !== footer.num_rows)
     throw corrupt(name, `has ${footer.num_rows} rows by its footer and ${found} in its row groups`)
   const decoders = new Decoders(name, file, footer, plan)
+  let described: readonly Column[] | undefined
+  const columns = (): readonly Column[] => (described ??= parquetColumns(footer))
   try {
     for (const [index, { num_rows }] of footer.row_groups.entries()) {
       yield {
         rows: num_rows,
+        columns,
         range: column => columnRange(footer, index, column),
         decode: offset => decoders.decode(index, offset),
       }

@@ -2,6 +2,7 @@
  * What a lane is asked to do for one unit of work, and what it hands back. The plan is plain data: it crosses a thread.
  * Nothing here knows of jobs, destinations or stores.
  */
+import type { Column } from './column-type.ts'
 import type { Predicate } from './predicate.ts'
 
 /** How the rows of a batch lie in its bytes. A closed union: a new framing is written into the lanes. */
@@ -47,6 +48,8 @@ export interface ReadPlan {
   /** Most rows of a span. Fixed per job: a watermark is only meaningful while spans are cut at the same places. */
   readonly spanRows: number
   readonly predicate?: Predicate
+  /** What every row is to have, where files differ: columns by name, NULL for what a file lacks. Undefined: the columns of the file. */
+  readonly tableColumns?: readonly Column[]
   readonly encoding: Encoding
   /** The stable names of rows, for sinks that hand them on. */
   readonly ids?: RowIds
@@ -78,6 +81,8 @@ export interface PlannedChunk {
   readonly bytes: number
   /** Start here: a watermark, so always the first row of a span. */
   readonly fromRow: number
+  /** `tableColumns` that are not in the file and the same for all of its rows, as canonical text. */
+  readonly values?: Readonly<Record<string, string | null>>
 }
 
 /** Where a staged file's bytes are read from. */

@@ -11,6 +11,7 @@ import { parquetParts } from './parquet.ts'
 import type { FilledBatch, OpenFile, PlannedChunk, ReadPlan, SpanRead, UnitReader } from './read-plan.ts'
 import { type CompiledPredicate, compilePredicate } from './selection.ts'
 import { type Prune, type Span, spansOf } from './spans.ts'
+import { tableParts } from './table-columns.ts'
 import type { NamedSet } from './value-sets.ts'
 
 /** `valueSet`: called at most once, for the predicate's values. `allocate`: where batches get their memory. */
@@ -123,7 +124,8 @@ async function* unitSpans(
     const file = await openFileBytes(chunk, openFile, signal)
     try {
       const parts = chunk.format === 'parquet' ? parquetParts(chunk, file, plan) : arrowParts(chunk, file, plan)
-      for await (const span of spansOf(chunk, plan.spanRows, parts, prune)) yield { chunk, span }
+      const whole = plan.tableColumns ? tableParts(chunk, parts, plan.tableColumns, plan.spanRows) : parts
+      for await (const span of spansOf(chunk, plan.spanRows, whole, prune)) yield { chunk, span }
     } finally {
       await file.close()
     }

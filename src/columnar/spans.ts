@@ -1,12 +1,14 @@
 /** How the rows of a staged file fall into spans, whatever the file's format. */
 import type { RecordBatch } from 'apache-arrow'
-import type { ColumnType } from './column-type.ts'
+import type { Column, ColumnType } from './column-type.ts'
 import { corrupt } from './file-errors.ts'
 import type { PlannedChunk } from './read-plan.ts'
 
 /** A row group or a record batch of a file: as many rows as are decoded together. */
 export interface Part {
   readonly rows: number
+  /** Those of the file, the same array for all of its parts. */
+  columns?(): readonly Column[]
   /** What the file says about the values of a column in this part; undefined where it says nothing that can be relied on. */
   range?(column: string): ColumnRange | undefined
   /** From row `offset` of the part on, in slices of `spanRows`; the last one may be shorter. */

@@ -190,6 +190,7 @@ function deliveryOf(
       chunks: manifest.units[index]!.map(chunk => ({ chunk, file: manifest.files[chunk]! })),
       from: await checkpointsOf(index),
       ...(manifest.residual ? { predicate: manifest.residual } : {}),
+      ...(manifest.tableColumns ? { tableColumns: manifest.tableColumns } : {}),
       spanRows: manifest.spanRows,
       limits: limitsOf(delivery, settings.rowGroupBudgetBytes),
     }

@@ -101,7 +101,7 @@ function stageRequest({ schema, window, filter, destinations }: Resolved, { sett
 
 async function readSample(
   { destination: { sink, delivery }, session }: { readonly destination: Destination; readonly session: SinkSession },
-  { files, residual }: Staged,
+  { files, residual, tableColumns }: Staged,
   { schema }: Resolved,
   { source, store, lanes, settings }: Parts,
   signal: AbortSignal,
@@ -109,6 +109,7 @@ async function readSample(
   const unit = streamUnit({
     files,
     ...(residual ? { predicate: residual } : {}),
+    ...(tableColumns ? { tableColumns } : {}),
     ...(delivery.uniqueKey.length > 0 ? { uniqueKey: { table: schema.table, columns: delivery.uniqueKey } } : {}),
     limits: { ...delivery, rowGroupBudgetBytes: settings.rowGroupBudgetBytes },
   })

@@ -27,7 +27,7 @@ export async function stageJob(job: OwnedJob, signal: AbortSignal): Promise<Mani
     sorted: record.destinations.some(destination => destinations.get(nameOf(destination))!.delivery.order === 'total'),
     fileBytes: settings.stagedFileBytes,
   }
-  const { files, residual } = await source.stage(
+  const { files, residual, tableColumns } = await source.stage(
     request,
     saved ?? undefined,
     state => store.saveStaging(lease, { stagingId, saved: state }),
@@ -38,6 +38,7 @@ export async function stageJob(job: OwnedJob, signal: AbortSignal): Promise<Mani
     schema: resolved.schema,
     files,
     ...(residual ? { residual } : {}),
+    ...(tableColumns ? { tableColumns } : {}),
     spanRows: planSpanRows(files),
     units: planUnits(files, settings.stagedFileBytes),
   }

@@ -1,4 +1,5 @@
 /** The unit of work: what a runner moves about. Everything here is plain data, so that it can cross to another machine. */
+import type { Column } from '../columnar/column-type.ts'
 import type { Predicate } from '../columnar/predicate.ts'
 import type { StagedFile } from '../sources/source.ts'
 
@@ -62,6 +63,8 @@ export interface Unit {
   /** Chunks not named start at row 0. */
   readonly from: readonly Checkpoint[]
   readonly predicate?: Predicate
+  /** What every row is to have, where the files differ. */
+  readonly tableColumns?: readonly Column[]
   readonly spanRows: number
   /** What names rows in place of where they lie in the job, if the destination is registered so. */
   readonly uniqueKey?: { readonly table: string; readonly columns: readonly string[] }

@@ -10,7 +10,8 @@ import { estimate } from './duckdb/estimate.ts'
 import { quoteRelation, readColumns } from './duckdb/table.ts'
 import { turns } from './duckdb/turns.ts'
 import { unload } from './duckdb/unload.ts'
-import type { Column, Source, TableSchema } from './source.ts'
+import { checkedSchema, listed } from './partition-keys.ts'
+import type { Source } from './source.ts'
 
 export interface DuckdbSourceOptions {
   /** Default `duckdb`. */
@@ -180,28 +181,6 @@ function checkOptions(options: DuckdbSourceOptions, rowGroupRows: number): void 
     if (partitionKeys.length === 0) throw new ConfigError(`table ${table} needs at least one partition key`)
     quoteRelation(relation ?? table)
   }
-}
-
-/** A partition key has to be a column that a window can be cut by. */
-function checkedSchema(schema: TableSchema): TableSchema {
-  for (const key of schema.partitionKeys) {
-    const column = schema.columns.find(({ name }) => name === key)
-    if (column && isPartitionKey(column)) continue
-    const problem = column ? `is ${column.native}` : 'does not exist'
-    const possible = listed(schema.columns.filter(isPartitionKey).map(({ name }) => name))
-    throw new ConfigError(
-      `partition key ${key} of ${schema.table} ${problem}; columns of type timestamp, date or integer are ${possible}`,
-    )
-  }
-  return schema
-}
-
-function isPartitionKey({ type }: Column): boolean {
-  return type.kind === 'timestamp' || type.kind === 'date' || type.kind === 'integer'
-}
-
-function listed(names: readonly string[]): string {
-  return names.length === 0 ? 'none' : names.join(', ')
 }
 
 function stagingPath(stagingDir: string, stagingId: string): string {

@@ -9,7 +9,7 @@
  * the same call may succeed later. Anything else that is thrown fails the job just the same, with its message.
  */
 
-import type { ColumnType, TableSchema } from '../columnar/column-type.ts'
+import type { Column, ColumnType, TableSchema } from '../columnar/column-type.ts'
 import type { Predicate, ValueList } from '../columnar/predicate.ts'
 import type { FileAccess } from '../columnar/read-plan.ts'
 import type { Json, SaveState } from '../core/json.ts'
@@ -42,7 +42,10 @@ export interface Source {
   /** Where to read a staged file, asked again when a URL has expired. Fails with `file_missing` if the file is gone. */
   access(file: StagedFile, signal: AbortSignal): Promise<FileAccess>
 
-  /** Removes everything under exactly this staging, and stops what still writes there. Idempotent: no files is a success. */
+  /**
+   * Removes everything under exactly this staging, and stops what still writes there. Idempotent: no files is a success. Files that were
+   * there before it, of a source that copies nothing, stay.
+   */
   discard(stagingId: string, saved: Json | undefined, signal: AbortSignal): Promise<void>
 
   /** Frees connections that the source opened itself. */
@@ -106,6 +109,8 @@ export interface StagedFile {
   readonly fingerprint?: string
   /** Default: by the name's ending (`.parquet`, `.arrow`, `.arrows`), Parquet otherwise. */
   readonly format?: 'parquet' | 'arrow-file' | 'arrow-stream'
+  /** Columns that are not in the file and the same for all of its rows, as canonical text; only with `Staged.tableColumns`. */
+  readonly values?: Readonly<Record<string, string | null>>
 }
 
 export interface Staged {
@@ -113,6 +118,11 @@ export interface Staged {
   readonly files: readonly StagedFile[]
   /** What `stage` did not apply itself; the lanes do. */
   readonly residual?: Predicate
+  /**
+   * Where files differ: what every row is to have. The lanes bring a file to it by name, with NULL for what it lacks; another type, or
+   * a column that is not among these, fails the job. `residual` may name any of them. Undefined: each file has the table's columns.
+   */
+  readonly tableColumns?: readonly Column[]
 }
 
 export type { Column, ColumnType, TableSchema, TimeUnit } from '../columnar/column-type.ts'

@@ -11,7 +11,7 @@
  *
  * Prove an implementation with `testStore` from `millrace/testing`.
  */
-import type { TableSchema } from '../columnar/column-type.ts'
+import type { Column, TableSchema } from '../columnar/column-type.ts'
 import type { Predicate } from '../columnar/predicate.ts'
 import type { DestinationState, JobStatus } from '../core/job.ts'
 import type { Json } from '../core/json.ts'
@@ -199,6 +199,8 @@ export interface Manifest {
   readonly schema: TableSchema
   readonly files: readonly StagedFile[]
   readonly residual?: Predicate
+  /** As the source staged them. */
+  readonly tableColumns?: readonly Column[]
   readonly spanRows: number
   /** Runs of chunk numbers, in order. */
   readonly units: readonly (readonly number[])[]

@@ -73,7 +73,7 @@ export async function readStagedLines(source: Source, staged: Staged): Promise<s
   return text.split('\n').slice(0, -1)
 }
 
-function readPlan({ files, residual }: Staged): ReadPlan {
+function readPlan({ files, residual, tableColumns }: Staged): ReadPlan {
   return {
     chunks: files.map((file, chunk) => ({
       chunk,
@@ -81,9 +81,11 @@ function readPlan({ files, residual }: Staged): ReadPlan {
       format: formatOf(file),
       bytes: file.bytes,
       fromRow: 0,
+      ...(file.values ? { values: file.values } : {}),
     })),
     spanRows: 8_192,
     ...(residual ? { predicate: residual } : {}),
+    ...(tableColumns ? { tableColumns } : {}),
     encoding: { kind: 'ndjson' },
     batchRows: 10_000,
     batchBytes: 1 << 20,

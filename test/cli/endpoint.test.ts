@@ -6,8 +6,12 @@ describe('parseSource', () => {
     expect(parseSource('duckdb:data/flights.db')).toEqual({ type: 'duckdb', path: 'data/flights.db' })
   })
 
-  it.each(['duckdb:', 'duckdb', 'postgres:x', ''])('refuses %j', text => {
-    expect(parseSource(text)).toEqual({ problem: 'must be duckdb:PATH' })
+  it('reads files:GLOB', () => {
+    expect(parseSource('files:data/**/*.parquet')).toEqual({ type: 'files', files: 'data/**/*.parquet' })
+  })
+
+  it.each(['duckdb:', 'duckdb', 'postgres:x', '', 'files:'])('refuses %j', text => {
+    expect(parseSource(text)).toEqual({ problem: 'must be duckdb:PATH or files:GLOB' })
   })
 })
 

@@ -1,0 +1,43 @@
+/** Where files lie: what a kind of storage has to do for the source. */
+import { FormatError } from '../../core/errors.ts'
+import type { FileAccess, StagedFile } from '../source.ts'
+
+export interface FoundFile {
+  /** Says where it lies without a secret: an absolute path, or a URL without its query. */
+  readonly name: string
+  readonly bytes: number
+  /** Another one when the file was written again, as far as the storage tells. */
+  readonly fingerprint?: string
+}
+
+export interface Storage {
+  /** Whether a file of that name is one of the pattern's. */
+  owns(pattern: string, name: string): boolean
+  /** The files of a pattern of the configuration, in any order. None is no error. */
+  list(pattern: string, signal: AbortSignal): Promise<readonly FoundFile[]>
+  /** Throws `file_missing` where the file is gone, `file_corrupt` where it was written again since it was listed. */
+  access(file: StagedFile, signal: AbortSignal): Promise<FileAccess>
+}
+
+export function gone(name: string, cause?: unknown): FormatError {
+  const problem = `the file ${JSON.stringify(name)} is gone since it was listed`
+  return new FormatError('file_missing', `${problem}: create the backfill again`, { cause })
+}
+
+export function changed(name: string): FormatError {
+  const problem = `the file ${JSON.stringify(name)} was written again since it was listed`
+  return new FormatError('file_corrupt', `${problem}: create the backfill again`)
+}
+
+/** What is put aside by writers that have not finished, or is no data: `_SUCCESS`, `_temporary/`, `.part-0.crc`; but `_day=1/` is a folder of data. */
+export function isHidden(path: string): boolean {
+  return path.split('/').some(part => part.startsWith('.') || (part.startsWith('_') && !part.includes('=')))
+}
+
+/** The folder of a pattern that holds all that it can match, with its `/`; '' where there is none. */
+export function literalFolder(pattern: string): string {
+  const folders = pattern.split('/').slice(0, -1)
+  const wild = folders.findIndex(part => /[*?[\]{}()!+@]/.test(part))
+  const literal = wild === -1 ? folders : folders.slice(0, wild)
+  return literal.length === 0 ? '' : `${literal.join('/')}/`
+}
