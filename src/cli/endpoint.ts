@@ -35,10 +35,11 @@ export interface Unusable {
   readonly problem: string
 }
 
-/** `duckdb:PATH` or `files:GLOB` */
+/** `duckdb:PATH`, `files:GLOB`, or the URL of a file */
 export function parseSource(text: string): DuckdbSource | FilesSource | Unusable {
+  if (/^https?:\/\/./i.test(text)) return { type: 'files', files: text }
   const [, type, rest] = /^(duckdb|files):(.+)$/s.exec(text) ?? []
-  if (rest === undefined) return { problem: 'must be duckdb:PATH or files:GLOB' }
+  if (rest === undefined) return { problem: 'must be duckdb:PATH, files:GLOB or https://HOST/FILE' }
   return type === 'duckdb' ? { type, path: rest } : { type: 'files', files: rest }
 }
 

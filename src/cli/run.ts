@@ -12,6 +12,7 @@ names as TYPE:NAME; or, with --from, from URLs:
   --from duckdb:PATH         a DuckDB file; --table and --partition-key name the one table
   --from files:GLOB          Parquet and Arrow IPC files, read where they lie; --partition-key names
                              the column of the window, --table is for people (default: files)
+  --from https://HOST/FILE   the same of a file behind a URL, of which only what is needed is fetched
   --to file:DIR              one file of JSON lines per unit of work
   --to kafka://[USER:PASSWORD@]HOST:PORT[,HOST:PORT]/TOPIC[?key=COLUMN&tls=true&sasl=SCRAM-SHA-256]
   --to stdout:               JSON lines to standard output, for pipes

@@ -2,7 +2,7 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import { corrupt, missing, sizeProblem } from './file-errors.ts'
 import type { FileAccess, OpenFile, PlannedChunk, RandomAccess } from './read-plan.ts'
-import { urlBytes } from './url-bytes.ts'
+import { URL_RETRIES, type UrlRetries, urlBytes } from './url-bytes.ts'
 
 export interface FileBytes {
   readonly size: number
@@ -18,10 +18,15 @@ export interface FileBytes {
  * Opens the chunk's file. Throws `file_missing` where there is none, `file_corrupt` where it has another size than when it
  * was staged or does not hold the bytes that are read. `signal` ends what is under way, also where the host never answers.
  */
-export async function openFileBytes(chunk: PlannedChunk, openFile: OpenFile, signal: AbortSignal): Promise<FileBytes> {
+export async function openFileBytes(
+  chunk: PlannedChunk,
+  openFile: OpenFile,
+  signal: AbortSignal,
+  retries: UrlRetries = URL_RETRIES,
+): Promise<FileBytes> {
   const renew = (): Promise<FileAccess> => untilAborted(openFile(chunk.chunk), signal)
   const access = await renew()
-  const bytes = await bytesOf(chunk, access, renew, signal)
+  const bytes = await bytesOf(chunk, access, renew, signal, retries)
   return {
     size: chunk.bytes,
     async read(start, end, spare) {
@@ -41,9 +46,10 @@ async function bytesOf(
   access: FileAccess,
   renew: () => Promise<FileAccess>,
   signal: AbortSignal,
+  retries: UrlRetries,
 ): Promise<Bytes> {
   if ('path' in access) return pathBytes(chunk, access.path)
-  return 'url' in access ? urlBytes(chunk, access, renew, signal) : hostBytes(chunk, access, signal)
+  return 'url' in access ? urlBytes(chunk, access, renew, signal, retries) : hostBytes(chunk, access, signal)
 }
 
 async function pathBytes(chunk: PlannedChunk, path: string): Promise<Bytes> {

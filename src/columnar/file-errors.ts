@@ -15,6 +15,12 @@ export function missing(name: string, problem: string, cause?: unknown): FormatE
   })
 }
 
+/** The storage says that it is not the file any more that was staged. */
+export function rewritten(name: string): FormatError {
+  const problem = `the staged file ${JSON.stringify(name)} was written again since it was staged`
+  return new FormatError('file_corrupt', `${problem}: create the backfill again`)
+}
+
 /** `part`: "row group 3". Sizes in bytes. */
 export function overBudget(name: string, part: string, bytes: number, budget: number): FormatError {
   const advice = 'stage smaller files or row groups, or raise rowGroupBudgetBytes'

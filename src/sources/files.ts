@@ -1,9 +1,8 @@
 /** Files that are there already: Parquet and Arrow IPC. Nothing is copied; the window and the filter are for the lanes to apply. */
-import { ConfigError, SourceError } from '../core/errors.ts'
-import { localStorage } from './files/local.ts'
+import { ConfigError } from '../core/errors.ts'
 import { type FilesSourceOptions, type FilesTable, readOptions } from './files/options.ts'
 import { orderFiles } from './files/order.ts'
-import type { Storage } from './files/storage.ts'
+import { Storages } from './files/storages.ts'
 import { describeFiles, type InspectedFiles, listFiles, selectFiles, type TableFiles } from './files/table.ts'
 import { checkedSchema, listed } from './partition-keys.ts'
 import type { Source } from './source.ts'
@@ -24,12 +23,12 @@ export type { FilesSourceOptions, FilesTable }
 export function filesSource(options: FilesSourceOptions): Source {
   const { name, tables, inspectFiles } = readOptions(options)
   const inspected: InspectedFiles = new Map()
-  const storage = (_place: string): Storage => localStorage
+  const storages = new Storages()
 
   function entry(table: string): TableFiles {
     const settings = Object.hasOwn(tables, table) ? tables[table] : undefined
     if (!settings) throw new ConfigError(`unknown table ${table}; the catalogue has ${listed(Object.keys(tables))}`)
-    return { settings, storage, inspectFiles, inspected }
+    return { settings, storages, inspectFiles, inspected }
   }
 
   return {
@@ -73,24 +72,13 @@ export function filesSource(options: FilesSourceOptions): Source {
       }
     },
 
-    async access(file, signal) {
-      const { name } = file
-      const isOwn = Object.values(tables).some(({ files }) =>
-        files.some(pattern => storage(pattern).owns(pattern, name)),
-      )
-      if (!isOwn) throw foreign(name)
-      return storage(name).access(file, signal)
-    },
+    access: (file, signal) => storages.access(Object.values(tables), file, signal),
 
     // the files are not this source's to remove
     async discard() {},
-  }
-}
 
-/** Names come from the store, and the catalogue may have changed since. */
-function foreign(name: string): SourceError {
-  const problem = `${JSON.stringify(name.slice(0, 1_000))} is not one of the files of this source`
-  return new SourceError(`${problem}: resume the job with the \`files\` that it was started with`, { retryable: false })
+    close: () => storages.close(),
+  }
 }
 
 function withoutFiles(table: string): ConfigError {

@@ -6,12 +6,14 @@ describe('parseSource', () => {
     expect(parseSource('duckdb:data/flights.db')).toEqual({ type: 'duckdb', path: 'data/flights.db' })
   })
 
-  it('reads files:GLOB', () => {
+  it('reads files:GLOB and the URL of a file', () => {
+    const url = 'https://host/a.parquet?key=b'
+    expect(parseSource(url)).toEqual({ type: 'files', files: url })
     expect(parseSource('files:data/**/*.parquet')).toEqual({ type: 'files', files: 'data/**/*.parquet' })
   })
 
   it.each(['duckdb:', 'duckdb', 'postgres:x', '', 'files:'])('refuses %j', text => {
-    expect(parseSource(text)).toEqual({ problem: 'must be duckdb:PATH or files:GLOB' })
+    expect(parseSource(text)).toEqual({ problem: 'must be duckdb:PATH, files:GLOB or https://HOST/FILE' })
   })
 })
 

@@ -4,9 +4,11 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { ExponentialBackoff } from 'cockatiel'
 import { afterEach, describe, expect, test } from 'vitest'
 import { openFileBytes } from '../../src/columnar/file-bytes.ts'
 import type { FileAccess, PlannedChunk } from '../../src/columnar/read-plan.ts'
+import type { UrlRetries } from '../../src/columnar/url-bytes.ts'
 
 const content = Uint8Array.from({ length: 1000 }, (_, index) => index % 251)
 const chunk: PlannedChunk = { chunk: 7, name: 'part-7.parquet', format: 'parquet', bytes: 1000, fromRow: 0 }
@@ -16,8 +18,15 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0)) await cleanup()
 })
 
+/** The times of `URL_RETRIES`, a hundred times as fast. */
+const HASTY: UrlRetries = {
+  maxAttempts: 4,
+  silenceMs: 300,
+  backoff: new ExponentialBackoff({ initialDelay: 1, maxDelay: 10 }),
+}
+
 async function opened(access: FileAccess, signal = new AbortController().signal) {
-  const file = await openFileBytes(chunk, async () => access, signal)
+  const file = await openFileBytes(chunk, async () => access, signal, HASTY)
   cleanups.push(() => file.close())
   return file
 }
@@ -114,8 +123,11 @@ describe('a file behind a URL', () => {
     return `http://127.0.0.1:${(server.address() as AddressInfo).port}/secret`
   }
 
+  const rangeOf = (request: IncomingMessage) =>
+    /^bytes=(\d+)-(\d+)$/.exec(request.headers.range!)!.slice(1).map(Number) as [number, number]
+
   const ranges: Handler = (request, response) => {
-    const [start, last] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range!)!.slice(1).map(Number) as [number, number]
+    const [start, last] = rangeOf(request)
     response.writeHead(206, { 'content-range': `bytes ${start}-${last}/1000` }).end(content.slice(start, last + 1))
   }
 
@@ -172,10 +184,23 @@ describe('a file behind a URL', () => {
     expect(opens).toBe(2)
   })
 
-  test('is refused for good where the access has not expired', async () => {
+  test('is asked for anew by the server alone: its clock may be ahead', async () => {
+    const url = await serve((request, response) =>
+      request.url === '/secret/0' ? response.writeHead(403).end() : ranges(request, response),
+    )
+    let opens = 0
+    const access = async () => ({ url: `${url}/${opens++}`, expiresAt: '2100-01-01T00:00:00Z' })
+    const file = await openFileBytes(chunk, access, new AbortController().signal)
+    const reads = await Promise.all([file.read(0, 10), file.read(10, 20), file.read(20, 30)])
+    expect(reads.map(bytes => bytes[0])).toEqual([0, 10, 20])
+    // once for all that were refused
+    expect(opens).toBe(2)
+  })
+
+  test('is refused for good where the access does not expire', async () => {
     let opens = 0
     const url = await serve(status(401))
-    const valid = async () => ({ url: `${url}/${opens++}`, expiresAt: '2100-01-01T00:00:00Z' })
+    const valid = async () => ({ url: `${url}/${opens++}` })
     const file = await openFileBytes(chunk, valid, new AbortController().signal)
     await expect(file.read(0, 10)).rejects.toMatchObject({ code: 'source_failed', retryable: false })
     expect(opens).toBe(1)
@@ -199,8 +224,10 @@ describe('a file behind a URL', () => {
     ],
     [
       'is shorter than announced',
-      ((_, response) =>
-        response.writeHead(206, { 'content-range': 'bytes 0-9/1000' }).end(content.slice(0, 9))) as Handler,
+      ((request, response) => {
+        const [start, last] = rangeOf(request)
+        response.writeHead(206, { 'content-range': `bytes ${start}-${last}/1000` }).end(content.slice(start, last))
+      }) as Handler,
       { code: 'source_failed', retryable: true },
     ],
     ['breaks off', (request => request.socket.destroy()) as Handler, { code: 'source_failed', retryable: true }],
@@ -210,6 +237,69 @@ describe('a file behind a URL', () => {
     expect(error).toMatchObject(expected)
     expect(error.message).toContain('"part-7.parquet"')
     expect(error.message).not.toContain('secret')
+  })
+
+  test('is read on where an answer broke off', async () => {
+    const seen: string[] = []
+    const url = await serve((request, response) => {
+      seen.push(request.headers.range!)
+      const [start, last] = rangeOf(request)
+      const part = content.slice(start, last + 1)
+      response.writeHead(206, { 'content-range': `bytes ${start}-${last}/1000`, 'content-length': part.length })
+      if (part.length < 300) response.end(part)
+      else response.write(part.slice(0, 300), () => setImmediate(() => request.socket.destroy()))
+    })
+    const file = await opened({ url })
+    expect(await file.read(0, 1000)).toEqual(content)
+    expect(seen[0]).toBe('bytes=0-999')
+    expect(seen.length).toBeGreaterThan(1)
+    // nothing twice, as far as it had arrived
+    expect(new Set(seen).size).toBe(seen.length)
+  })
+
+  test('is asked for again where the server is busy, or silent', async () => {
+    const answers: Handler[] = [status(503), status(429), request => request.resume(), ranges]
+    const url = await serve((request, response) => answers.shift()!(request, response))
+    const file = await opened({ url })
+    expect(await file.read(0, 10)).toEqual(content.slice(0, 10))
+    expect(answers).toEqual([])
+  })
+
+  test('is given up after so many attempts that brought nothing', async () => {
+    let requests = 0
+    const url = await serve((_, response) => {
+      requests++
+      response.writeHead(500).end()
+    })
+    await expect((await opened({ url })).read(0, 10)).rejects.toMatchObject({
+      code: 'source_failed',
+      message: 'the staged file "part-7.parquet" could not be fetched (HTTP 500)',
+    })
+    expect(requests).toBe(HASTY.maxAttempts)
+  })
+
+  test.each([
+    ['refuses', status(412)],
+    [
+      'shows',
+      ((request, response) => {
+        response.setHeader('etag', '"new"')
+        ranges(request, response)
+      }) as Handler,
+    ],
+  ])('that was written again is corrupt, where the server %s that', async (_, handler) => {
+    const file = await opened({ url: await serve(handler), headers: { 'if-match': '"old"' } })
+    await expect(file.read(0, 10)).rejects.toMatchObject({
+      code: 'file_corrupt',
+      message: 'the staged file "part-7.parquet" was written again since it was staged: create the backfill again',
+    })
+  })
+
+  test('is read into the memory that is offered', async () => {
+    const file = await opened({ url: await serve(ranges) })
+    const spare = new Uint8Array(100)
+    const bytes = await file.read(5, 55, spare)
+    expect([bytes.buffer === spare.buffer, bytes.length, bytes[0]]).toEqual([true, 50, 5])
   })
 
   test('can be given up while the server does not answer', async () => {

@@ -1,7 +1,7 @@
 /** What the errors of `@aws-sdk/client-sns` mean. */
 import type { BatchResultErrorEntry } from '@aws-sdk/client-sns'
 import { DeliveryError } from '../../core/errors.ts'
-import { readRetryAfter } from '../retry-after.ts'
+import { readRetryAfter } from '../../core/retry-after.ts'
 
 /** SNS calls the same error by one or the other name, with or without `Exception`. */
 const REFUSED = /^(BatchRequestTooLong|InvalidParameter(Value)?|ParameterValueInvalid|ValidationError|Validation)$/

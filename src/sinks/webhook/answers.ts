@@ -1,6 +1,6 @@
 /** What an answer means, and the lack of one. */
 import { DeliveryError, isMillraceError, type MillraceError } from '../../core/errors.ts'
-import { readRetryAfter } from '../retry-after.ts'
+import { readRetryAfter } from '../../core/retry-after.ts'
 import { isTlsError } from '../tls-errors.ts'
 import type { WebhookResponse } from './dispatchers.ts'
 

@@ -8,12 +8,12 @@ import { changed, type FoundFile, gone, isHidden, literalFolder, type Storage } 
 
 /** A path, or a glob as Node has them (`**` for folders of any depth, `{a,b}`, `[0-9]`), from the working directory. */
 export const localStorage: Storage = {
-  owns(pattern, name) {
+  owns({ pattern }, name) {
     const path = resolve(pattern)
     return name === path || (matchesGlob(name, path) && !isHidden(name.slice(literalFolder(path).length)))
   },
 
-  async list(pattern, signal) {
+  async list({ pattern }, signal) {
     const path = resolve(pattern)
     // a file may have a name that would be a glob
     const single = await statFile(path)
@@ -35,7 +35,7 @@ export const localStorage: Storage = {
     return stats.flatMap((found, index) => (found ? [foundFile(paths[index]!, found)] : []))
   },
 
-  async access({ name, bytes, fingerprint }) {
+  async access(_place, { name, bytes, fingerprint }) {
     const found = await statFile(name)
     if (!found) throw gone(name)
     const now = foundFile(name, found)

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { checkOptions } from '../../sinks/options.ts'
 import type { FolderType } from './folders.ts'
+import { urlProblems } from './http.ts'
 
 export interface FilesSourceOptions {
   /** Default `files`. */
@@ -17,7 +18,8 @@ export interface FilesSourceOptions {
 
 export interface FilesTable {
   /**
-   * Paths and globs (`data/**` + `/*.parquet`). Names that begin with `.`, and with `_` unless they have a `=`, are passed over.
+   * Paths and globs of this machine, or URLs of single files (`https://...`). Names that begin with `.`, and with `_` unless they have a
+   * `=`, are passed over where a glob finds them.
    */
   readonly files: string | readonly string[]
   /** Columns of type timestamp, date or integer that a window may be cut by; the first is the default. */
@@ -34,6 +36,8 @@ export interface FilesTable {
    * whose values overlap are then an error.
    */
   readonly sortedBy?: string
+  /** Of the requests for files behind http and https URLs, such as `authorization`. Never stored or shown. */
+  readonly headers?: Readonly<Record<string, string>>
 }
 
 const text = z.string().min(1)
@@ -51,8 +55,12 @@ const table = z
       })
       .default({}),
     sortedBy: text.optional(),
+    headers: z.record(z.string(), z.string()).default({}),
   })
-  .superRefine(({ sortedBy, partitionKeys }, { addIssue }) => {
+  .superRefine(({ files, sortedBy, partitionKeys }, { addIssue }) => {
+    urlProblems(files).forEach((message, index) => {
+      if (message !== undefined) addIssue({ code: 'custom', path: ['files', index], message })
+    })
     if (sortedBy !== undefined && !partitionKeys.includes(sortedBy))
       addIssue({ code: 'custom', path: ['sortedBy'], message: 'must be one of the partition keys' })
   })

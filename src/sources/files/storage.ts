@@ -10,13 +10,22 @@ export interface FoundFile {
   readonly fingerprint?: string
 }
 
+/** What the configuration says of where some files of a table lie. */
+export interface Place {
+  readonly pattern: string
+  /** Of HTTP requests. */
+  readonly headers: Readonly<Record<string, string>>
+}
+
 export interface Storage {
-  /** Whether a file of that name is one of the pattern's. */
-  owns(pattern: string, name: string): boolean
-  /** The files of a pattern of the configuration, in any order. None is no error. */
-  list(pattern: string, signal: AbortSignal): Promise<readonly FoundFile[]>
-  /** Throws `file_missing` where the file is gone, `file_corrupt` where it was written again since it was listed. */
-  access(file: StagedFile, signal: AbortSignal): Promise<FileAccess>
+  /** Whether a file of that name is one of the place's. */
+  owns(place: Place, name: string): boolean
+  /** The files of a place, in any order. None is no error. */
+  list(place: Place, signal: AbortSignal): Promise<readonly FoundFile[]>
+  /** Throws `file_missing` where the file is gone, `file_corrupt` where it is known to have been written again since it was listed. */
+  access(place: Place, file: StagedFile, signal: AbortSignal): Promise<FileAccess>
+  /** Frees connections that it opened itself. */
+  close?(): Promise<void>
 }
 
 export function gone(name: string, cause?: unknown): FormatError {

@@ -13,11 +13,12 @@ import type { Column, StagedFile, StageFilter, StageRequest } from '../source.ts
 import { canonicalValues, type FolderValues, folderColumns, folderValues } from './folders.ts'
 import { type Inspected, inspectFile } from './inspect.ts'
 import type { TableSettings } from './options.ts'
-import type { FoundFile, Storage } from './storage.ts'
+import type { FoundFile } from './storage.ts'
+import { placesOf, type Storages } from './storages.ts'
 
 export interface TableFiles {
   readonly settings: TableSettings
-  readonly storage: (pattern: string) => Storage
+  readonly storages: Storages
   readonly inspectFiles: number
   readonly inspected: InspectedFiles
 }
@@ -26,10 +27,13 @@ export interface TableFiles {
 export type InspectedFiles = Map<string, Inspected>
 
 /** Sorted by name, each once. */
-export async function listFiles({ settings, storage }: TableFiles, signal: AbortSignal): Promise<readonly FoundFile[]> {
+export async function listFiles(
+  { settings, storages }: TableFiles,
+  signal: AbortSignal,
+): Promise<readonly FoundFile[]> {
   const found = new Map<string, FoundFile>()
-  for (const pattern of settings.files)
-    for (const file of await storage(pattern).list(pattern, signal)) found.set(file.name, file)
+  for (const place of placesOf(settings))
+    for (const file of await storages.of(place).list(place, signal)) found.set(file.name, file)
   return [...found.values()].sort((one, other) => (one.name < other.name ? -1 : 1))
 }
 
@@ -181,7 +185,7 @@ function sample<T>(all: readonly T[], most: number): readonly T[] {
 const INSPECTED_AT_ONCE = 16
 
 async function inspectFiles(
-  { settings, storage, inspected, inspectFiles: most }: TableFiles,
+  { settings, storages, inspected, inspectFiles: most }: TableFiles,
   files: readonly FoundFile[],
   signal: AbortSignal,
 ): Promise<readonly (readonly [FoundFile, Inspected])[]> {
@@ -193,7 +197,7 @@ async function inspectFiles(
     if (known) return [file, known]
     const { name, bytes } = file
     const format = settings.format ?? formatOf(name)
-    const open = () => storage(name).access(file, signal)
+    const open = () => storages.access([settings], file, signal)
     const chunk = { chunk: 0, name, format, bytes, fromRow: 0 }
     const found = await inspectFile(chunk, open, settings.partitionKeys, signal)
     // the oldest first; those that are asked for again and again are few

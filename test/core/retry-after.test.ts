@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { readRetryAfter } from '../../src/sinks/retry-after.ts'
+import { readRetryAfter } from '../../src/core/retry-after.ts'
 
 test('Retry-After is read in each of its forms, and what is none of them is passed over', () => {
   const now = Date.parse('Sun, 06 Nov 1994 08:49:00 GMT')
