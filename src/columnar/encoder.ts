@@ -11,7 +11,7 @@ import type { FilledBatch, ReadPlan } from './read-plan.ts'
 /** What of a plan an encoder goes by. */
 export type EncoderPlan = Pick<
   ReadPlan,
-  'encoding' | 'ids' | 'columns' | 'batchRows' | 'batchBytes' | 'stableBatches' | 'checksums'
+  'encoding' | 'ids' | 'shape' | 'columns' | 'batchRows' | 'batchBytes' | 'stableBatches' | 'checksums'
 >
 
 /** The rows of one span, which lie in `batch` from its first row on. */

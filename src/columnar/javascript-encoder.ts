@@ -1,45 +1,50 @@
+import type { RecordBatch } from 'apache-arrow'
 import { Batcher, type RowBatcher } from './batcher.ts'
 import type { Allocate, EncoderPlan, SpanEncoder, SpanRows } from './encoder.ts'
 import { PartitionBatcher } from './partition-batcher.ts'
 import type { FilledBatch, RowIds } from './read-plan.ts'
 import { renderColumn, renderRows } from './render.ts'
 import { idColumns, rowId } from './row-ids.ts'
+import { type RowShape, rowWriter } from './row-shape.ts'
 import { columnOf } from './selection.ts'
 
 /** The encoder where WebAssembly has no SIMD, and what the other one is tested against. */
 export class JavaScriptEncoder implements SpanEncoder {
   readonly #batcher: RowBatcher
   readonly #ids: RowIds | undefined
+  readonly #shape: RowShape | undefined
 
   /** `clock`: milliseconds since 1970. */
   constructor(plan: EncoderPlan, allocate: Allocate, clock: () => number = Date.now) {
     this.#batcher = openBatcher(plan, allocate, clock)
     this.#ids = plan.ids
+    this.#shape = plan.shape
   }
 
   add({ chunk, row: first, name, batch, selected }: SpanRows): number {
     this.#batcher.beginSpan(chunk, first)
-    const json = renderRows(batch)
+    const json = this.#shape ? shapedRows(batch, name, this.#shape) : renderRows(batch)
     const rendered = (column: string) => {
       const { field, data } = columnOf(batch, name, column)
       return renderColumn(field, data)
     }
     const columns = this.#batcher.columns.map(rendered)
-    const keys = idColumns(this.#ids).map(rendered)
+    const named = this.#ids ?? this.#shape?.event?.ids
+    const keys = idColumns(named).map(rendered)
     const count = selected?.length ?? batch.numRows
     const texts: (string | null)[] = []
     for (let index = 0; index < count; index++) {
       const row = selected ? selected[index]! : index
       for (let column = 0; column < columns.length; column++) texts[column] = columns[column]!.text(row)
       const id =
-        this.#ids &&
+        named &&
         rowId(
-          this.#ids,
+          named,
           chunk,
           first + row,
           keys.map(key => key.text(row)),
         )
-      this.#batcher.add(first + row, json(row), texts, id)
+      this.#batcher.add(first + row, json(row, id), texts, this.#ids && id)
     }
     return this.#batcher.endSpan()
   }
@@ -53,6 +58,16 @@ export class JavaScriptEncoder implements SpanEncoder {
   }
 
   close(): void {}
+}
+
+function shapedRows(batch: RecordBatch, name: string, shape: RowShape): (row: number, id?: string) => string {
+  const columns = [...shape.columns, ...(shape.event?.columns ?? [])].map(({ column }) => {
+    const { field, data } = columnOf(batch, name, column)
+    return [column, renderColumn(field, data)] as const
+  })
+  const renderers = new Map(columns)
+  const write = rowWriter(shape)
+  return (row, id) => write(column => renderers.get(column)!.json(row), id)
 }
 
 export function openBatcher(plan: EncoderPlan, allocate: Allocate, clock: () => number): RowBatcher {

@@ -21,6 +21,8 @@ export interface ColumnPlan {
   readonly rows?: number
   /** What stands before the value in a row. */
   readonly key?: { readonly place: Place; readonly bytes: number }
+  /** A string in the row, although it is a number. */
+  readonly quoted?: boolean
 }
 
 interface NullBits {
@@ -164,7 +166,7 @@ function placeBits(scratch: Scratch, bits: Uint8Array, { offset, length }: Data)
 
 /** Writes the record of a plan, and those it refers to, once the scratch is filled. */
 export function writeColumn(memory: KernelMemory, scratch: Scratch, record: number, plan: ColumnPlan): void {
-  const { kind, values, nulls, offsets, parameter = 0, buffers, pieces, rows = 0, key } = plan
+  const { kind, values, nulls, offsets, parameter = 0, buffers, pieces, rows = 0, key, quoted } = plan
   memory.set(record + layout.COLUMN_KIND, kind)
   memory.set(record + layout.COLUMN_NULLS, nulls ? scratch.addressOf(nulls.place) : 0)
   memory.set(record + layout.COLUMN_NULL_BIT, nulls?.bit ?? 0)
@@ -174,6 +176,7 @@ export function writeColumn(memory: KernelMemory, scratch: Scratch, record: numb
   memory.set(record + layout.COLUMN_KEY, scratch.addressOf(key?.place ?? NOWHERE))
   memory.set(record + layout.COLUMN_KEY_BYTES, key?.bytes ?? 0)
   memory.set(record + layout.COLUMN_ROWS, rows)
+  memory.set(record + layout.COLUMN_QUOTED, quoted ? 1 : 0)
   memory.set(record + layout.COLUMN_PIECES, scratch.addressOf(pieces?.records ?? NOWHERE))
   buffers?.places.forEach((place, index) => {
     memory.set(scratch.addressOf(buffers.table) + 4 * index, scratch.addressOf(place))

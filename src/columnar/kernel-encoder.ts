@@ -7,6 +7,7 @@ import { RecordBatches, slotsFor } from './kernel-partitions.ts'
 import { SlotTable } from './kernel-slots.ts'
 import { bindSpan, type WantedColumns } from './kernel-span.ts'
 import type { FilledBatch, RowIds } from './read-plan.ts'
+import type { RowShape } from './row-shape.ts'
 import type { SpanStart } from './row-tally.ts'
 
 /** When and where slots are cut: the counterpart of `RowBatcher` for rows that are in the kernel. */
@@ -28,6 +29,7 @@ export interface SlotBatches {
 export class KernelEncoder implements SpanEncoder {
   readonly #kernel: Kernel
   readonly #ids: RowIds | undefined
+  readonly #shape: RowShape | undefined
   readonly #table: SlotTable
   readonly #batches: SlotBatches
   #closed = false
@@ -35,8 +37,9 @@ export class KernelEncoder implements SpanEncoder {
   /** `clock`: milliseconds since 1970. */
   constructor(kernel: Kernel, plan: EncoderPlan, allocate: Allocate, clock: () => number = Date.now) {
     this.#kernel = kernel
-    const { encoding, ids, columns, checksums, batchRows, batchBytes } = plan
+    const { encoding, ids, shape, columns, checksums, batchRows, batchBytes } = plan
     this.#ids = ids
+    this.#shape = shape
     if (encoding.kind === 'kafka-batch') {
       this.#table = new SlotTable(kernel, slotsFor(encoding), 0)
       this.#batches = new RecordBatches(this.#table, plan, encoding, allocate, clock)
@@ -45,6 +48,9 @@ export class KernelEncoder implements SpanEncoder {
       this.#batches = new PlainBatches(this.#table, { ...plan, encoding }, allocate)
     }
     this.#table.set(layout.ENCODER_CHECKSUMS, checksums ? 1 : 0)
+    this.#table.set(layout.ENCODER_ID_SEEDS, ids === undefined ? 0 : 1)
+    this.#table.set(layout.ENCODER_SHAPED, shape === undefined ? 0 : 1)
+    this.#table.set(layout.ENCODER_OMIT_NULLS, shape?.omitNulls ? 1 : 0)
     this.#table.set(layout.ENCODER_BATCH_ROWS, uint32(batchRows))
     this.#table.set(layout.ENCODER_PLAIN_BYTES, uint32(batchBytes))
   }
@@ -74,7 +80,8 @@ export class KernelEncoder implements SpanEncoder {
   #encode(span: SpanRows, count: number): void {
     const { encoder, memory } = this.#table
     const { encodeRows } = this.#kernel.exports
-    const scratch = bindSpan(this.#kernel, this.#table, span, { ...this.#batches.wanted, ids: this.#ids })
+    const wanted = { ...this.#batches.wanted, ids: this.#ids, shape: this.#shape }
+    const scratch = bindSpan(this.#kernel, this.#table, span, wanted)
     try {
       for (let position = encodeRows(encoder, 0); position < count; position = encodeRows(encoder, position)) {
         this.#batches.makeRoom(memory.get(encoder + layout.ENCODER_STOP_SLOT))

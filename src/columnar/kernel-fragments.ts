@@ -15,7 +15,7 @@ export interface WantedRows {
   readonly selected: Uint32Array | undefined
 }
 
-/** The rows' JSON, or their text with NULL where there is none. */
+/** The rows' JSON, or their text; NULL where there is none. */
 export function planFragments(scratch: Scratch, wanted: WantedRows, form: keyof ColumnRenderer): ColumnPlan {
   const { field, data } = wanted
   const renderer = renderColumn(field, data)
@@ -27,7 +27,8 @@ export function planFragments(scratch: Scratch, wanted: WantedRows, form: keyof 
     offsets.fill(text.length, next, row + 1)
     next = row + 1
     const value = renderer[form](row)
-    if (value === null) return
+    // a string that says so has quotes in its JSON
+    if (value === null || (form === 'json' && value === 'null')) return
     valid[row >> 3]! |= 1 << (row & 7)
     text.appendText(value)
   })

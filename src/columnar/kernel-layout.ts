@@ -14,14 +14,16 @@ export const COLUMN_VALUES = 12
 export const COLUMN_OFFSETS = 16
 /** The kind's own number: bit of row 0 (booleans), width, digits of the unit, scale, kind of a dictionary's indices. */
 export const COLUMN_PARAMETER = 20
-/** `{"name":` or `,"name":`, as it stands in front of the value. */
+/** `{"name":` or `,"name":`, as it stands in front of the value; where the encoder is `ENCODER_SHAPED`, always the latter. */
 export const COLUMN_KEY = 24
 export const COLUMN_KEY_BYTES = 28
 /** Rows; only looked at in the pieces of a dictionary. */
 export const COLUMN_ROWS = 32
 /** Of a dictionary: its pieces, columns one behind the other. */
 export const COLUMN_PIECES = 36
-export const COLUMN_BYTES = 40
+/** 1: a number that is a string in the row. Only looked at where the encoder is `ENCODER_SHAPED`. */
+export const COLUMN_QUOTED = 40
+export const COLUMN_BYTES = 44
 
 export const KIND_NULL = 0
 export const KIND_BOOL = 1
@@ -151,7 +153,19 @@ export const ENCODER_KEY_CAPACITY = 124
 /** Widths of the two varints that depend on a value's length, as they were in the record before. */
 export const ENCODER_LENGTH_WIDTH = 132
 export const ENCODER_VALUE_WIDTH = 136
-export const ENCODER_RECORD_BYTES = 160
+/** Whether rows have a shape of their own: columns may be quoted, or left out where NULL (`ENCODER_OMIT_NULLS`). */
+export const ENCODER_SHAPED = 160
+export const ENCODER_OMIT_NULLS = 164
+/** Of an event around the row: what stands in front of its id, or 0 where there is none; the columns of attributes; what stands behind these. */
+export const ENCODER_EVENT_HEAD = 168
+export const ENCODER_EVENT_HEAD_BYTES = 172
+export const ENCODER_EVENT_COLUMNS = 176
+export const ENCODER_EVENT_COLUMNS_END = 180
+export const ENCODER_EVENT_BETWEEN = 184
+export const ENCODER_EVENT_BETWEEN_BYTES = 188
+/** Whether the id is handed on, and so part of the row's checksum: not where it only names an event. */
+export const ENCODER_ID_SEEDS = 192
+export const ENCODER_RECORD_BYTES = 196
 
 export const IDS_NONE = 0
 /** The prefix and the row's number. */

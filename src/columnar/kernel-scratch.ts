@@ -32,6 +32,12 @@ export class Scratch {
     return { inScratch: true, at }
   }
 
+  /** As UTF-8. */
+  text(text: string): { readonly place: Place; readonly bytes: number } {
+    const bytes = Buffer.from(text)
+    return { place: this.place(bytes), bytes: bytes.length }
+  }
+
   /** Room for records that are written once addresses are known. */
   reserve(bytes: number): Place {
     const at = this.#length

@@ -4,6 +4,7 @@
  */
 import type { Column } from './column-type.ts'
 import type { Predicate } from './predicate.ts'
+import type { RowShape } from './row-shape.ts'
 
 /** How the rows of a batch lie in its bytes. A closed union: a new framing is written into the lanes. */
 export type Encoding =
@@ -53,6 +54,8 @@ export interface ReadPlan {
   readonly encoding: Encoding
   /** The stable names of rows, for sinks that hand them on. */
   readonly ids?: RowIds
+  /** What rows look like where that is not the table's own form. */
+  readonly shape?: RowShape
   /** Columns to hand out as text beside the payload. */
   readonly columns?: readonly string[]
   /** A batch is cut before it exceeds either; a single row above `batchBytes` is a batch of its own. */

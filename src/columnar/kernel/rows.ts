@@ -3,7 +3,7 @@
 // goes on at it; that is one row in a batch, and saves a special way for rows that came too late.
 import {
   COLUMN_BYTES, ENCODER_AFTER, ENCODER_BATCH_ROWS, ENCODER_BEFORE_FIRST, ENCODER_BEFORE_NEXT, ENCODER_CHECKSUMS,
-  ENCODER_COUNT, ENCODER_FIRST_ROW, ENCODER_ID_TEXT, ENCODER_IDS, ENCODER_PARTITIONS,
+  ENCODER_COUNT, ENCODER_FIRST_ROW, ENCODER_ID_SEEDS, ENCODER_ID_TEXT, ENCODER_IDS, ENCODER_PARTITIONS,
   ENCODER_PLAIN_BYTES, ENCODER_RECORDS_BYTES, ENCODER_REFUSED_SLOT, ENCODER_RESERVE, ENCODER_SELECTED, ENCODER_SLOTS,
   ENCODER_STOP_SLOT, ENCODER_TAIL, ENCODER_TEXTS, ENCODER_TEXT_COLUMNS, RECORDS_HEAD, SLOT_BYTES,
   SLOT_CAPACITY, SLOT_ENDS, SLOT_LENGTH, SLOT_ROW_NUMBERS, SLOT_ROWS, SLOT_ROWS_CAPACITY, SLOT_TEXTS, IDS_NONE, TEXT_BYTES, TEXT_CAPACITY, TEXT_ENDS, TEXT_LENGTH, TEXT_NULLS, TEXT_RECORD_BYTES,
@@ -99,7 +99,7 @@ function keepRow(encoder: usize, slot: usize, row: u32, number: u32, length: u32
 
 @inline
 function rowChecksum(encoder: usize, isRecord: bool): u64 {
-  const seed: u64 = load<u32>(encoder, ENCODER_IDS) != IDS_NONE ? xxh64(idStart, idStart + idBytes, 0) : 0
+  const seed: u64 = load<u32>(encoder, ENCODER_ID_SEEDS) ? xxh64(idStart, idStart + idBytes, 0) : 0
   return xxh64(payloadStart, payloadEnd, isRecord ? keySeed(encoder, seed) : seed)
 }
 
