@@ -33,6 +33,7 @@ export type { DeliveryOptions, EngineOptions, SinkRegistration } from './core/op
 export type { ChunkReceipt, DestinationReceipt, Receipt } from './core/receipt.ts'
 export type { RedriveResult } from './core/redrive.ts'
 export { type BackfillRequest, backfillRequestSchema } from './core/request.ts'
+export type { CloudEventOptions, RowOptions } from './core/row-options.ts'
 export { batchReadable, sinkWritable, streamContext, streamUnit } from './core/streams.ts'
 export type { DeadLetter, Order, Unit, UnitLimits, UnitReport } from './core/unit.ts'
 export type { Verification } from './core/verify.ts'

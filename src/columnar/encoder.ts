@@ -7,6 +7,7 @@ import { JavaScriptEncoder } from './javascript-encoder.ts'
 import { kernelChoice } from './kernel.ts'
 import { KernelEncoder } from './kernel-encoder.ts'
 import type { FilledBatch, ReadPlan } from './read-plan.ts'
+import { TransformEncoder } from './transform-encoder.ts'
 
 /** What of a plan an encoder goes by. */
 export type EncoderPlan = Pick<
@@ -26,9 +27,16 @@ export interface SpanRows {
   readonly selected: Uint32Array | undefined
 }
 
+export interface EncodedSpan {
+  /** Payload bytes of its rows. */
+  readonly bytes: number
+  /** How many of the selected rows a transform left out. */
+  readonly dropped: number
+}
+
 export interface SpanEncoder {
-  /** Encodes a span to its end and cuts what is full by then. Returns the payload bytes of its rows. The batch is not kept. */
-  add(span: SpanRows): number
+  /** Encodes a span to its end and cuts what is full by then. The batch is not kept. */
+  add(span: SpanRows): EncodedSpan
   /** Cuts what is filling, between two spans. */
   cut(): void
   /** The batches that were cut since the last call, in order. */
@@ -41,6 +49,15 @@ export interface SpanEncoder {
 export type Allocate = (length: number) => Uint8Array<ArrayBuffer>
 
 export function openEncoder(plan: EncoderPlan, allocate: Allocate): SpanEncoder {
+  const { shape } = plan
+  const transform = shape?.transform
+  if (!transform) return openRowEncoder(plan, allocate)
+  return new TransformEncoder({ ...plan, shape: { ...shape, transform } }, allocate, inner =>
+    openRowEncoder(inner, length => new Uint8Array(length)),
+  )
+}
+
+function openRowEncoder(plan: EncoderPlan, allocate: Allocate): SpanEncoder {
   const { kernel } = kernelChoice()
   return kernel ? new KernelEncoder(kernel, plan, allocate) : new JavaScriptEncoder(plan, allocate)
 }

@@ -3,24 +3,47 @@ import { loadCompression } from './compress.ts'
 import type { EncoderPlan } from './encoder.ts'
 import { openBatcher } from './javascript-encoder.ts'
 import type { FilledBatch } from './read-plan.ts'
+import { RefusedRows } from './refused-rows.ts'
 import { memberText } from './row-members.ts'
-import { type TextRow, textRowId } from './text-row.ts'
+import { type TextRow, textRowId, textShaper } from './text-row.ts'
+import { failureOf, loadTransform } from './transform.ts'
 
-/** `rows`: by chunk and row. Each chunk's count as one span, which begins at the first of them. */
+/** `rows`: in the table's own form, by chunk and row. Each counts as a span, so that a batch tells of each what it adds to its sums. */
 export async function frameRows(plan: EncoderPlan, rows: readonly TextRow[]): Promise<FilledBatch[]> {
   if (plan.encoding.kind === 'kafka-batch') await loadCompression(plan.encoding.compression)
-  const batcher = openBatcher(plan, length => new Uint8Array(length), Date.now)
-  rows.forEach((textRow, index) => {
+  await loadTransform(plan.shape?.transform)
+  const allocate = (length: number): Uint8Array<ArrayBuffer> => new Uint8Array(length)
+  const batcher = openBatcher(plan, allocate, Date.now)
+  const refused = new RefusedRows(plan, allocate)
+  const shape = textShaper(plan.shape)
+  for (const textRow of rows) {
     const { chunk, row, payload } = textRow
-    const before = rows[index - 1]?.chunk
-    if (chunk !== before) {
-      if (before !== undefined) batcher.endSpan()
-      batcher.beginSpan(chunk, row)
-    }
-    const texts = batcher.columns.map(column => memberText(payload, column))
-    batcher.add(row, payload, texts, textRowId(plan, textRow))
-  })
-  if (rows.length > 0) batcher.endSpan()
+    batcher.beginSpan(chunk, row)
+    refused.beginSpan(chunk, row)
+    const id = textRowId(plan, textRow)
+    const { shaped, reason = LEFT_OUT } = attempt(() => shape(textRow))
+    if (shaped === null) refused.add(row, payload, id, reason)
+    else
+      batcher.add(
+        row,
+        shaped,
+        batcher.columns.map(column => memberText(payload, column)),
+        id,
+      )
+    batcher.endSpan()
+    refused.endSpan()
+  }
   batcher.cut()
-  return batcher.takeFilled()
+  return [...batcher.takeFilled(), ...refused.takeFilled()]
+}
+
+/** It was to be delivered once, and is not to be forgotten now. */
+const LEFT_OUT = 'the transform leaves this row out'
+
+function attempt(shape: () => string | null): { readonly shaped: string | null; readonly reason?: string } {
+  try {
+    return { shaped: shape() }
+  } catch (error) {
+    return { shaped: null, reason: failureOf(error) }
+  }
 }

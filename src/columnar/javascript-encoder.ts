@@ -1,6 +1,6 @@
 import type { RecordBatch } from 'apache-arrow'
 import { Batcher, type RowBatcher } from './batcher.ts'
-import type { Allocate, EncoderPlan, SpanEncoder, SpanRows } from './encoder.ts'
+import type { Allocate, EncodedSpan, EncoderPlan, SpanEncoder, SpanRows } from './encoder.ts'
 import { PartitionBatcher } from './partition-batcher.ts'
 import type { FilledBatch, RowIds } from './read-plan.ts'
 import { renderColumn, renderRows } from './render.ts'
@@ -21,7 +21,7 @@ export class JavaScriptEncoder implements SpanEncoder {
     this.#shape = plan.shape
   }
 
-  add({ chunk, row: first, name, batch, selected }: SpanRows): number {
+  add({ chunk, row: first, name, batch, selected }: SpanRows): EncodedSpan {
     this.#batcher.beginSpan(chunk, first)
     const json = this.#shape ? shapedRows(batch, name, this.#shape) : renderRows(batch)
     const rendered = (column: string) => {
@@ -46,7 +46,7 @@ export class JavaScriptEncoder implements SpanEncoder {
         )
       this.#batcher.add(first + row, json(row, id), texts, this.#ids && id)
     }
-    return this.#batcher.endSpan()
+    return { bytes: this.#batcher.endSpan(), dropped: 0 }
   }
 
   cut(): void {

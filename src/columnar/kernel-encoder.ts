@@ -1,4 +1,4 @@
-import type { Allocate, EncoderPlan, SpanEncoder, SpanRows } from './encoder.ts'
+import type { Allocate, EncodedSpan, EncoderPlan, SpanEncoder, SpanRows } from './encoder.ts'
 import type { Kernel } from './kernel.ts'
 import { PlainBatches } from './kernel-batches.ts'
 import * as layout from './kernel-layout.ts'
@@ -55,12 +55,12 @@ export class KernelEncoder implements SpanEncoder {
     this.#table.set(layout.ENCODER_PLAIN_BYTES, uint32(batchBytes))
   }
 
-  add(span: SpanRows): number {
+  add(span: SpanRows): EncodedSpan {
     const { chunk, row, batch, selected } = span
     this.#batches.beginSpan({ chunk, row })
     const count = selected?.length ?? batch.numRows
     if (count > 0) this.#encode(span, count)
-    return this.#batches.endSpan()
+    return { bytes: this.#batches.endSpan(), dropped: 0 }
   }
 
   cut(): void {

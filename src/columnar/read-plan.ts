@@ -121,7 +121,7 @@ export interface SpanRead {
   /** First row of the span in its chunk. */
   readonly row: number
   readonly rows: number
-  /** How many of them the predicate left out. */
+  /** How many of them the predicate left out, or a transform. */
   readonly filtered: number
   /** Payload bytes of the rows that were not filtered, whether in `batches` or still filling. */
   readonly bytes: number
@@ -144,8 +144,8 @@ export interface FilledBatch {
   /** 32-bit FNV-1a over the pieces' chunks and the row numbers, as 8 hex digits: equal for equal rows. */
   readonly rowsHash: string
   /**
-   * Why no row of the batch can be sent as the encoding asks (one that is larger than the topic takes). Such a batch is framed as
-   * `rows` and has no partition.
+   * Why no row of the batch can be sent: the encoding cannot hold it (one that is larger than the topic takes), or a transform failed.
+   * Such a batch is framed as `rows` and has no partition.
    */
   readonly refusal?: string
   readonly partition?: number

@@ -12,6 +12,7 @@ import type { FilledBatch, OpenFile, PlannedChunk, ReadPlan, SpanRead, UnitReade
 import { type CompiledPredicate, compilePredicate } from './selection.ts'
 import { type Prune, type Span, spansOf } from './spans.ts'
 import { tableParts } from './table-columns.ts'
+import { loadTransform } from './transform.ts'
 import type { NamedSet } from './value-sets.ts'
 
 /** `valueSet`: called at most once, for the predicate's values. `allocate`: where batches get their memory. */
@@ -103,8 +104,9 @@ class PlanReader implements UnitReader {
       span.use(batch =>
         inFile(name, () => {
           const selected = predicate?.select(batch, name)
-          filtered = rows - (selected?.length ?? rows)
-          bytes = this.#encoder.add({ chunk, row, name, batch, selected })
+          const encoded = this.#encoder.add({ chunk, row, name, batch, selected })
+          filtered = rows - (selected?.length ?? rows) + encoded.dropped
+          bytes = encoded.bytes
         }),
       )
     }
@@ -119,6 +121,7 @@ async function* unitSpans(
   signal: AbortSignal,
 ): AsyncGenerator<ChunkSpan> {
   if (plan.encoding.kind === 'kafka-batch') await loadCompression(plan.encoding.compression)
+  await loadTransform(plan.shape?.transform)
   const prune: Prune | undefined = (await loadPredicate())?.prune
   for (const chunk of plan.chunks) {
     const file = await openFileBytes(chunk, openFile, signal)

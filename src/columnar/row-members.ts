@@ -6,13 +6,22 @@ import { MillraceError } from '../core/errors.ts'
 
 /** The value of a column as `ColumnRenderer.text` has it: its JSON form without quotes, null for `null` and where there is none. */
 export function memberText(row: string, column: string): string | null {
+  for (const [name, json] of members(row)) if (name === column) return textOf(json)
+  return null
+}
+
+/** The JSON of each member's value, by name. */
+export function membersOf(row: string): ReadonlyMap<string, string> {
+  return new Map(members(row))
+}
+
+function* members(row: string): Generator<readonly [name: string, json: string]> {
   for (let at = 1; row[at] !== '}'; ) {
     const nameEnd = stringEnd(row, at)
     const valueEnd = endOfValue(row, nameEnd + 1)
-    if (JSON.parse(row.slice(at, nameEnd)) === column) return textOf(row.slice(nameEnd + 1, valueEnd))
+    yield [JSON.parse(row.slice(at, nameEnd)), row.slice(nameEnd + 1, valueEnd)]
     at = row[valueEnd] === ',' ? valueEnd + 1 : valueEnd
   }
-  return null
 }
 
 function textOf(json: string): string | null {

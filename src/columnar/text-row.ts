@@ -1,8 +1,9 @@
-/** A row that is JSON text already, and what is made of it beside its payload. */
-import { rowChecksum } from './checksum.ts'
+/** A row that is JSON text already, in the table's own form, and what is made of it. */
 import type { EncoderPlan } from './encoder.ts'
 import { idColumns, rowId } from './row-ids.ts'
-import { memberText } from './row-members.ts'
+import { membersOf, memberText } from './row-members.ts'
+import { eventWriter, type RowShape, rowWriter } from './row-shape.ts'
+import { transformOf } from './transform.ts'
 
 export interface TextRow {
   readonly chunk: number
@@ -19,13 +20,18 @@ export function textRowId({ ids }: Pick<EncoderPlan, 'ids'>, { chunk, row, paylo
   return rowId(ids, chunk, row, texts)
 }
 
-/** What the row adds to the sum of its batch. */
-export function textRowChecksum(plan: Pick<EncoderPlan, 'ids' | 'encoding'>, row: TextRow): string {
-  const column = plan.encoding.kind === 'kafka-batch' ? plan.encoding.key : undefined
-  const key = column === undefined ? null : memberText(row.payload, column)
-  return rowChecksum(Buffer.from(row.payload), { id: bytesOf(textRowId(plan, row)), key: bytesOf(key) })
-}
-
-function bytesOf(text: string | null | undefined): Uint8Array | null {
-  return text === null || text === undefined ? null : Buffer.from(text)
+/** Gives rows their shape; null where a transform leaves one out, and throws what that throws. It must have been loaded. */
+export function textShaper(shape: RowShape | undefined): (row: TextRow) => string | null {
+  if (!shape) return ({ payload }) => payload
+  const { event, transform } = shape
+  const writeRow = rowWriter({ columns: shape.columns, omitNulls: shape.omitNulls })
+  const change = transform && transformOf(transform)
+  const writeEvent = event && eventWriter(event)
+  return row => {
+    const members = membersOf(row.payload)
+    const json = (column: string): string => members.get(column) ?? 'null'
+    const written = writeRow(json)
+    const data = change ? change(written) : written
+    return data !== null && writeEvent ? writeEvent(data, json, textRowId(event, row)!) : data
+  }
 }

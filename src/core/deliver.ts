@@ -10,12 +10,13 @@ import type { Credit } from './budget.ts'
 import { publish } from './diagnostics.ts'
 import { Ending } from './ending.ts'
 import { CancelledError, DeliveryError, MillraceError, messageOf } from './errors.ts'
-import { deadLettersOf, openRefused, outcomesOf, type RefusedRow, toMessage } from './outgoing.ts'
+import { asStaged, deadLettersOf, openRefused, outcomesOf, type RefusedRow, toMessage } from './outgoing.ts'
 import type { Gate } from './pace.ts'
 import { encodingOf, planReading, planWriting } from './plan.ts'
 import { mergeProof } from './proof.ts'
 import { Settlement } from './settlement.ts'
-import type { Checkpoint, Proof, ReportAnswer, Unit, UnitReport } from './unit.ts'
+import { stagedRows } from './staged-rows.ts'
+import type { Checkpoint, DeadLetter, Proof, ReportAnswer, Unit, UnitReport } from './unit.ts'
 import { answerOf } from './unit-calls.ts'
 import type { UnitTools } from './unit-tools.ts'
 import { WriteQueue } from './write-queue.ts'
@@ -224,7 +225,8 @@ class UnitDelivery {
   /** Dead letters are durable before their rows count as settled. The limit is the store's to judge, over all units. */
   async #bury(filled: FilledBatch, lost: readonly RefusedRow[]): Promise<void> {
     const { maxDeadLetters } = this.#unit.limits
-    const answer = maxDeadLetters > 0 ? await this.#tell({ deadLetters: deadLettersOf(filled, lost) }) : undefined
+    const answer =
+      maxDeadLetters > 0 ? await this.#tell({ deadLetters: await this.#lettersOf(filled, lost) }) : undefined
     if (answer?.deadLettersRefused === 0) return
     const cause = lost[0]?.cause
     const reason = messageOf(cause)
@@ -232,6 +234,15 @@ class UnitDelivery {
       retryable: false,
       cause,
     })
+  }
+
+  /** With rows as they are staged, which another shape may be given to. */
+  async #lettersOf(filled: FilledBatch, lost: readonly RefusedRow[]): Promise<readonly DeadLetter[]> {
+    const letters = deadLettersOf(filled, lost)
+    if (this.#unit.shape === undefined) return letters
+    const positions = lost.map(({ position }) => position)
+    const rows = await this.#ending.wait(stagedRows(this.#unit, this.#tools.read, filled, positions))
+    return letters.map((letter, index) => ({ ...letter, ...asStaged(rows[index]!, this.#encoding) }))
   }
 
   #commitDue(): boolean {

@@ -1,5 +1,6 @@
 /** The second half of a job, for one of its destinations: every unit is delivered, or the destination fails. */
-import type { SinkContext, SinkSession } from '../sinks/sink.ts'
+import type { TableSchema } from '../columnar/column-type.ts'
+import type { CloudEvents, SinkContext, SinkSession } from '../sinks/sink.ts'
 import type { DestinationRecord, Manifest, Pace, Wishes } from '../stores/store.ts'
 import type { Share } from './budget.ts'
 import { Circuit } from './circuit.ts'
@@ -14,6 +15,7 @@ import type { OwnedJob } from './owned-job.ts'
 import type { Pacer } from './pace.ts'
 import { encodingOf } from './plan.ts'
 import { storedValues } from './resolve.ts'
+import { type CloudEventOptions, shapeOf } from './row-options.ts'
 import type { Delivery } from './runner.ts'
 import type { Checkpoint, ReportAnswer, Unit, UnitLimits, UnitReport } from './unit.ts'
 import { Waits } from './waits.ts'
@@ -78,6 +80,8 @@ export async function openSession(
   const { sink, delivery } = settings.destinations.get(nameOf({ type, name }))!
   const staticEgressIp = record.request.static_egress_ip ?? false
   if (staticEgressIp && !sink.staticEgress) throw withoutStaticEgress()
+  const { cloudEvents, transform } = delivery.rows
+  if (transform) await lanes.loadTransform({ ...transform, bigints: [] })
   const opening: Promise<SinkSession> = sink.open({
     jobId: record.jobId,
     organizationId: record.organizationId,
@@ -86,6 +90,7 @@ export async function openSession(
     order: delivery.order,
     probe,
     staticEgressIp,
+    ...(cloudEvents ? { cloudEvents: attributesOf(cloudEvents) } : {}),
     leaseEpoch: probe ? 0 : lease.epoch,
     saved,
     save: state => store.setDestination(lease, uid, { saved: state }),
@@ -105,6 +110,10 @@ export async function openSession(
   } finally {
     signal.removeEventListener('abort', onAbort)
   }
+}
+
+function attributesOf({ mode = 'structured', type, source }: CloudEventOptions): CloudEvents {
+  return { mode, type, source }
 }
 
 /** Creation refuses such a job; but it may be delivered elsewhere later, or by a process that is configured otherwise. */
@@ -186,7 +195,7 @@ function deliveryOf(
     return {
       id,
       attempt: await store.startUnit(lease, id),
-      ...commonOf(job, destination),
+      ...commonOf(job, destination, manifest.schema),
       chunks: manifest.units[index]!.map(chunk => ({ chunk, file: manifest.files[chunk]! })),
       from: await checkpointsOf(index),
       ...(manifest.residual ? { predicate: manifest.residual } : {}),
@@ -228,14 +237,17 @@ function deliveryOf(
   }
 }
 
-type Common = 'jobId' | 'organizationId' | 'leaseEpoch' | 'destination' | 'delivery' | 'order' | 'uniqueKey'
+type Common = 'jobId' | 'organizationId' | 'leaseEpoch' | 'destination' | 'delivery' | 'order' | 'uniqueKey' | 'shape'
 
 /** What all units of a job have in common that go to one destination. */
 export function commonOf(
   { record, lease, surroundings }: OwnedJob,
   { type, name, uid, delivery }: DestinationRecord,
+  schema: TableSchema,
 ): Pick<Unit, Common> {
-  const { order, uniqueKey } = surroundings.settings.destinations.get(nameOf({ type, name }))!.delivery
+  const { order, uniqueKey: columns, rows } = surroundings.settings.destinations.get(nameOf({ type, name }))!.delivery
+  const uniqueKey = columns.length > 0 ? { table: record.request.table, columns } : undefined
+  const shape = shapeOf(rows, schema, uniqueKey ?? { job: record.jobId })
   return {
     jobId: record.jobId,
     organizationId: record.organizationId,
@@ -243,7 +255,8 @@ export function commonOf(
     destination: { type, name, uid },
     delivery,
     order,
-    ...(uniqueKey.length > 0 ? { uniqueKey: { table: record.request.table, columns: uniqueKey } } : {}),
+    ...(uniqueKey ? { uniqueKey } : {}),
+    ...(shape ? { shape } : {}),
   }
 }
 

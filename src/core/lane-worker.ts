@@ -9,6 +9,7 @@ import type { FilledBatch, ReadPlan, TextColumn, UnitReader } from '../columnar/
 import { openUnitReader } from '../columnar/reader.ts'
 import { type FramedRows, openRows, reframe } from '../columnar/reframe.ts'
 import type { TextRow } from '../columnar/text-row.ts'
+import { loadTransform } from '../columnar/transform.ts'
 import { heldSet, type SetHolder } from '../columnar/value-sets.ts'
 import { RecycledBuffers } from './buffer-pool.ts'
 import { encoderInUse } from './encoder-in-use.ts'
@@ -63,6 +64,7 @@ const host = new ThreadRpc(parentPort!, {
   async openRows(framed: FramedRows, positions: readonly number[]) {
     return openRows(framed, positions)
   },
+  loadTransform,
   async frameRows(plan: EncoderPlan, rows: readonly TextRow[]) {
     const batches = await frameRows(plan, rows)
     return new Moved(batches, batches.flatMap(buffersOf))

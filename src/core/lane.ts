@@ -13,6 +13,7 @@ import type {
   UnitReader,
 } from '../columnar/read-plan.ts'
 import type { FramedRows, OpenedRow } from '../columnar/reframe.ts'
+import type { TransformRef } from '../columnar/row-shape.ts'
 import type { TextRow } from '../columnar/text-row.ts'
 import { isTrap } from '../columnar/trap.ts'
 import type { ValueSets } from '../columnar/value-sets.ts'
@@ -149,6 +150,10 @@ export class Lane {
 
   frameRows(plan: EncoderPlan, rows: readonly TextRow[]): Promise<FilledBatch[]> {
     return this.#work('frameRows', [plan, rows])
+  }
+
+  loadTransform(ref: TransformRef): Promise<void> {
+    return this.#work('loadTransform', [ref])
   }
 
   async end(error: unknown): Promise<void> {

@@ -5,6 +5,7 @@
 import type { EncoderPlan } from '../columnar/encoder.ts'
 import type { FilledBatch, OpenFile, PlannedChunk, ReadPlan, UnitReader } from '../columnar/read-plan.ts'
 import type { FramedRows, OpenedRow } from '../columnar/reframe.ts'
+import type { TransformRef } from '../columnar/row-shape.ts'
 import type { TextRow } from '../columnar/text-row.ts'
 import { loadSet, ValueSets } from '../columnar/value-sets.ts'
 import { isMillraceError, MillraceError } from './errors.ts'
@@ -19,6 +20,8 @@ export interface Lanes {
   openRows(framed: FramedRows, positions: readonly number[]): Promise<readonly OpenedRow[]>
   /** `frameRows` of `columnar/frame-rows.ts`, in a lane. */
   frameRows(plan: EncoderPlan, rows: readonly TextRow[]): Promise<readonly FilledBatch[]>
+  /** Throws `destination_misconfigured` where a lane cannot import it. */
+  loadTransform(ref: TransformRef): Promise<void>
   close(): Promise<void>
 }
 
@@ -45,6 +48,7 @@ function hostLane(): Lanes {
     reframe: async (framed, groups) => (await import('../columnar/reframe.ts')).reframe(framed, groups),
     openRows: async (framed, positions) => (await import('../columnar/reframe.ts')).openRows(framed, positions),
     frameRows: async (plan, rows) => (await import('../columnar/frame-rows.ts')).frameRows(plan, rows),
+    loadTransform: async ref => (await import('../columnar/transform.ts')).loadTransform(ref),
     async close() {},
   }
 }
@@ -102,6 +106,10 @@ class WorkerLanes implements Lanes {
 
   frameRows(plan: EncoderPlan, rows: readonly TextRow[]): Promise<readonly FilledBatch[]> {
     return this.#work(lane => lane.frameRows(plan, rows))
+  }
+
+  loadTransform(ref: TransformRef): Promise<void> {
+    return this.#work(lane => lane.loadTransform(ref))
   }
 
   async close(): Promise<void> {

@@ -8,6 +8,7 @@ import { ConfigError, type Problem } from './errors.ts'
 import { DEFAULT_LEASE_MS } from './heartbeats.ts'
 import { readPace } from './pace.ts'
 import { MOST_SPAN_ROWS } from './plan.ts'
+import { type RowOptions, rowOptionProblems } from './row-options.ts'
 import { LONGEST_TIMER_MS } from './timers.ts'
 import type { Order } from './unit.ts'
 
@@ -103,6 +104,8 @@ export interface DeliveryOptions {
    * Without, sums are 0, and what is delivered is only counted.
    */
   readonly checksums?: boolean
+  /** What the rows look like. Default: all columns, as the table has them. */
+  readonly rows?: RowOptions
 }
 
 export interface Destination {
@@ -142,6 +145,7 @@ export const DELIVERY_DEFAULTS: Required<DeliveryOptions> = {
   maxAttempts: 20,
   pace: {},
   checksums: true,
+  rows: {},
 }
 
 /** The source has no part in what is checked here, and there may be none. */
@@ -186,8 +190,14 @@ function resolveDestinations(
       sink,
       delivery: resolveDelivery({ ...options.delivery, ...own }, lanes, `sinks[${index}].`, problems),
     })
-    if (destinations.get(key)!.delivery.markers && !sink.takesMarkers)
+    const { markers, rows } = destinations.get(key)!.delivery
+    if (markers && !sink.takesMarkers)
       problems.push({ path: `sinks[${index}].markers`, message: `${sink.type} sinks have none` })
+    if (rows.cloudEvents?.mode === 'binary' && !sink.binaryCloudEvents)
+      problems.push({
+        path: `sinks[${index}].rows.cloudEvents.mode`,
+        message: `${sink.type} sinks have no binary mode`,
+      })
   })
   return destinations
 }
@@ -206,11 +216,12 @@ function resolveDelivery(
   const unitsInFlight = Math.max(2, Math.min(lanes, Math.floor(maxUnsettledRows / MOST_SPAN_ROWS)))
   const total = wanted === 'total' ? { unitsInFlight: 1 } : {}
   const delivery = { ...DELIVERY_DEFAULTS, unitsInFlight, ...options, ...total }
-  const { order, maxDeadLetters, checksums, markers, uniqueKey, pace, ...positive } = delivery
+  const { order, maxDeadLetters, checksums, markers, uniqueKey, pace, rows, ...positive } = delivery
   for (const [name, value] of Object.entries({ checksums, markers }))
     if (typeof value !== 'boolean') problems.push({ path: path + name, message: 'must be true or false' })
   if (!uniqueKey.every(column => typeof column === 'string'))
     problems.push({ path: `${path}uniqueKey`, message: 'must be names of columns' })
+  problems.push(...rowOptionProblems(rows, `${path}rows`))
   checkNumbers(path, positive, problems)
   readPace(pace, `${path}pace`, problems)
   checkCount(`${path}maxDeadLetters`, maxDeadLetters, problems)

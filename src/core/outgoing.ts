@@ -1,8 +1,9 @@
 /** From what a lane filled to what a sink gets, and from the sink's answer to what it means for each span. */
 
 import { addChecksums, rowChecksum, subtractChecksums, ZERO_CHECKSUM } from '../columnar/checksum.ts'
-import type { FilledBatch, Piece, TextColumn } from '../columnar/read-plan.ts'
+import type { Encoding, FilledBatch, Piece, TextColumn } from '../columnar/read-plan.ts'
 import type { OpenedRow } from '../columnar/reframe.ts'
+import { memberText } from '../columnar/row-members.ts'
 import { type MessageBatch, textBytes } from '../sinks/sink.ts'
 import { messageOf } from './errors.ts'
 import { spanStarts } from './narrowing.ts'
@@ -84,6 +85,12 @@ export function deadLettersOf(filled: FilledBatch, refused: readonly RefusedRow[
     cause: messageOf(cause),
     time,
   }))
+}
+
+/** What of a dead letter says what the row was, of a row in the table's own form. */
+export function asStaged(payload: string, encoding: Encoding): Pick<DeadLetter, 'payload' | 'key'> {
+  const column = encoding.kind === 'kafka-batch' ? encoding.key : undefined
+  return { payload, key: column === undefined ? null : memberText(payload, column) }
 }
 
 /** Answers where the row at a position of the batch lies in its job. */

@@ -1,5 +1,5 @@
 /** What is planned once, so that it is the same whenever it is needed. */
-import type { Encoding, ReadPlan } from '../columnar/read-plan.ts'
+import type { Encoding, PlannedChunk, ReadPlan } from '../columnar/read-plan.ts'
 import type { SinkSession } from '../sinks/sink.ts'
 import type { StagedFile } from '../sources/source.ts'
 import type { Checkpoint, Unit } from './unit.ts'
@@ -45,19 +45,13 @@ export function planReading(unit: Unit, session: SinkSession, from: readonly Che
   return {
     chunks: unit.chunks
       .filter(({ chunk }) => !marks.get(chunk)?.done)
-      .map(({ chunk, file }) => ({
-        chunk,
-        name: file.name,
-        format: formatOf(file),
-        bytes: file.bytes,
-        fromRow: marks.get(chunk)?.row ?? 0,
-        ...(file.values ? { values: file.values } : {}),
-      })),
+      .map(({ chunk, file }) => plannedChunk(chunk, file, marks.get(chunk)?.row ?? 0)),
     spanRows: unit.spanRows,
     ...(unit.predicate ? { predicate: unit.predicate } : {}),
     ...(unit.tableColumns ? { tableColumns: unit.tableColumns } : {}),
     encoding: encodingOf(session),
     ...(session.asks?.ids ? { ids: unit.uniqueKey ?? { job: unit.jobId } } : {}),
+    ...(unit.shape ? { shape: unit.shape } : {}),
     ...(session.asks?.columns ? { columns: session.asks.columns } : {}),
     batchRows: session.limits?.batchRows ?? 10_000,
     batchBytes: session.limits?.batchBytes ?? 1 << 20,
@@ -66,6 +60,11 @@ export function planReading(unit: Unit, session: SinkSession, from: readonly Che
     checksums: unit.limits.checksums,
     ...(session.asks?.sharedMemory ? { sharedMemory: true } : {}),
   }
+}
+
+export function plannedChunk(chunk: number, file: StagedFile, fromRow: number): PlannedChunk {
+  const { name, bytes, values } = file
+  return { chunk, name, format: formatOf(file), bytes, fromRow, ...(values ? { values } : {}) }
 }
 
 /** How many batches of a unit may be written at the same time. */

@@ -1,8 +1,7 @@
 /** Dead letters on their way once more: read from the store, framed as a first delivery would frame them, written, and settled in the store. */
 import { createHash } from 'node:crypto'
-import { ZERO_CHECKSUM } from '../columnar/checksum.ts'
+import type { TableSchema } from '../columnar/column-type.ts'
 import type { FilledBatch, ReadPlan } from '../columnar/read-plan.ts'
-import { textRowChecksum } from '../columnar/text-row.ts'
 import type { SinkSession } from '../sinks/sink.ts'
 import type { DestinationRecord, Redriven, RedrivenRow } from '../stores/store.ts'
 import { refuseUnsent, type Written, writeBatch } from './attempts.ts'
@@ -57,7 +56,7 @@ export async function redriveLetters(
   try {
     for await (const letters of pagesOf(store.deadLetters(jobId, destination.uid), session.limits?.batchRows)) {
       signal.throwIfAborted()
-      const { redriven, refused } = await new Page({ job, destination, session, pacer }, letters).send(signal)
+      const { redriven, refused } = await new Page({ job, destination, schema, session, pacer }, letters).send(signal)
       total.redriven += redriven
       total.refused += refused
     }
@@ -90,6 +89,7 @@ async function* pagesOf(letters: AsyncIterable<DeadLetter>, mostRows = 10_000): 
 interface Redrive {
   readonly job: OwnedJob
   readonly destination: DestinationRecord
+  readonly schema: TableSchema
   readonly session: SinkSession
   /** Of the whole redrive. */
   readonly pacer: Pacer
@@ -99,25 +99,25 @@ class Page {
   readonly #job: OwnedJob
   readonly #session: SinkSession
   readonly #pacer: Pacer
-  readonly #letters: ReadonlyMap<string, DeadLetter>
+  readonly #letters: readonly DeadLetter[]
   readonly #unit: Unit
   readonly #plan: ReadPlan
   #total = { redriven: 0, refused: 0 }
   /** Where the sink commits: what was written and does not count before that. */
   readonly #uncommitted: Redriven[] = []
 
-  constructor({ job, destination, session, pacer }: Redrive, letters: readonly DeadLetter[]) {
+  constructor({ job, destination, schema, session, pacer }: Redrive, letters: readonly DeadLetter[]) {
     this.#job = job
     this.#session = session
     this.#pacer = pacer
-    this.#letters = new Map(letters.map(letter => [keyOf(letter), letter]))
-    this.#unit = unitOf(job, destination, letters)
+    this.#letters = letters
+    this.#unit = unitOf(job, destination, schema, letters)
     this.#plan = planReading(this.#unit, session, [])
   }
 
   async send(signal: AbortSignal): Promise<RedriveResult> {
     const { lanes } = this.#job.surroundings
-    const batches = await lanes.frameRows(this.#plan, [...this.#letters.values()])
+    const batches = await lanes.frameRows(this.#plan, this.#letters)
     const ending = new Ending(signal)
     let finished = false
     try {
@@ -187,16 +187,11 @@ class Page {
     const outcome = { delivered: [] as RedrivenRow[], refused: [] as Redriven['refused'][number][], proof }
     for (let position = 0; position < filled.rows; position++) {
       const place = placeOf(position)
+      const { bytes, checksum } = filled.pieces[position]! // each row is a piece of its own (`frameRows`)
       if (refused.has(position)) outcome.refused.push({ ...place, cause: messageOf(refused.get(position)), time })
-      else outcome.delivered.push(this.#delivered(this.#letters.get(keyOf(place))!))
+      else outcome.delivered.push({ ...place, bytes, checksum })
     }
     return outcome
-  }
-
-  #delivered(letter: DeadLetter): RedrivenRow {
-    const { chunk, row, payload } = letter
-    const checksum = this.#plan.checksums ? textRowChecksum(this.#plan, letter) : ZERO_CHECKSUM
-    return { chunk, row, bytes: Buffer.byteLength(payload), checksum }
   }
 
   /** Rows count as delivered only now. */
@@ -231,11 +226,11 @@ class Page {
  * Named by its rows: what a crash repeats has the same name, and takes the place of what a sink may have kept under it; what is sent
  * later has another.
  */
-function unitOf(job: OwnedJob, to: DestinationRecord, letters: readonly DeadLetter[]): Unit {
+function unitOf(job: OwnedJob, to: DestinationRecord, schema: TableSchema, letters: readonly DeadLetter[]): Unit {
   const { destinations, rowGroupBudgetBytes } = job.surroundings.settings
   const rows = createHash('sha256').update(letters.map(keyOf).join()).digest('hex').slice(0, 16)
   return {
-    ...commonOf(job, to),
+    ...commonOf(job, to, schema),
     id: `${job.record.jobId}/${to.uid}/${to.delivery}/redrive-${rows}`,
     attempt: 1,
     chunks: [],

@@ -12,6 +12,7 @@ import { type DestinationName, findNamed, nameOf } from './destination-name.ts'
 import { type Problem, RequestError, StoreError } from './errors.ts'
 import type { Settings } from './options.ts'
 import { type BackfillRequest, backfillRequestSchema } from './request.ts'
+import { type RowOptions, rowProblems } from './row-options.ts'
 import type { DestinationRef } from './unit.ts'
 
 export interface Resolved {
@@ -32,15 +33,17 @@ export interface Surroundings {
 interface RegisteredSink extends DestinationName {
   readonly staticEgress?: boolean | undefined
   readonly uniqueKey?: readonly string[]
+  readonly rows?: RowOptions
 }
 
 /** As requests are checked against them. */
 export function registeredSinks({ destinations }: Pick<Settings, 'destinations'>): readonly RegisteredSink[] {
-  return [...destinations.values()].map(({ sink: { type, name, staticEgress }, delivery: { uniqueKey } }) => ({
+  return [...destinations.values()].map(({ sink: { type, name, staticEgress }, delivery: { uniqueKey, rows } }) => ({
     type,
     name,
     staticEgress,
     uniqueKey,
+    rows,
   }))
 }
 
@@ -56,7 +59,7 @@ export async function resolveRequest(
   if (request.static_egress_ip) checkStaticEgress(destinations, surroundings.sinks, problems)
   const schema =
     request.table === undefined ? undefined : await resolveTable(request.table, surroundings.source, problems, signal)
-  if (schema) checkUniqueKeys(destinations, surroundings.sinks, schema, problems)
+  if (schema) checkColumns(destinations, surroundings.sinks, schema, problems)
   const window = schema && request.backfill_window && resolveWindow(request.backfill_window, schema, problems)
   const filter = schema && request.filter && (await resolveFilter(request.filter, schema, surroundings.store, problems))
   if (problems.length > 0 || !schema || !window) throw new RequestError(problems)
@@ -115,15 +118,18 @@ function checkStaticEgress(
   }
 }
 
-function checkUniqueKeys(
+/** What the registration of a destination says of columns has to fit the table. */
+function checkColumns(
   destinations: readonly DestinationRef[],
   sinks: readonly RegisteredSink[],
-  { columns }: TableSchema,
+  schema: TableSchema,
   problems: Problem[],
 ): void {
-  const known = new Set(columns.map(({ name }) => name))
+  const known = new Set(schema.columns.map(({ name }) => name))
   destinations.forEach((destination, index) => {
-    const { uniqueKey = [] } = findNamed(sinks, destination) ?? {}
+    const { uniqueKey = [], rows = {} } = findNamed(sinks, destination) ?? {}
+    for (const problem of rowProblems(rows, schema))
+      problems.push({ path: `destinations[${index}]`, message: `${nameOf(destination)} ${problem}` })
     for (const column of uniqueKey.filter(column => !known.has(column))) {
       const message = `the unique key of ${nameOf(destination)} names ${JSON.stringify(column)}, which the table does not have`
       problems.push({ path: `destinations[${index}]`, message })

@@ -1,6 +1,7 @@
 /** The unit of work: what a runner moves about. Everything here is plain data, so that it can cross to another machine. */
 import type { Column } from '../columnar/column-type.ts'
 import type { Predicate } from '../columnar/predicate.ts'
+import type { RowShape } from '../columnar/row-shape.ts'
 import type { StagedFile } from '../sources/source.ts'
 
 export interface DestinationRef {
@@ -36,7 +37,7 @@ export interface Checkpoint {
 export interface DeadLetter {
   readonly chunk: number
   readonly row: number
-  /** The row's payload, as text. */
+  /** The row's JSON in the table's own form. */
   readonly payload: string
   readonly key: string | null
   readonly cause: string
@@ -68,6 +69,8 @@ export interface Unit {
   readonly spanRows: number
   /** What names rows in place of where they lie in the job, if the destination is registered so. */
   readonly uniqueKey?: { readonly table: string; readonly columns: readonly string[] }
+  /** What the rows look like, where that is not the table's own form. */
+  readonly shape?: RowShape
   readonly order: Order
   readonly limits: UnitLimits
 }

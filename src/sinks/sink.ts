@@ -36,6 +36,8 @@ export interface Sink {
   readonly takesMarkers?: boolean
   /** Whether it has an address of its own to send from, for jobs that ask for `static_egress_ip`; others are refused at creation. Default false. */
   readonly staticEgress?: boolean
+  /** Whether it can carry the attributes of CloudEvents beside the payload (`SinkContext.cloudEvents`, mode `binary`). Default false. */
+  readonly binaryCloudEvents?: boolean
 
   /**
    * Called with `probe: true` before a job is staged: check that the destination is there and takes what will be sent,
@@ -95,6 +97,11 @@ export interface SinkContext {
   readonly probe: boolean
   /** The job asks for `static_egress_ip`: connect from the configured address and no other. Only true where the sink has `staticEgress`. */
   readonly staticEgressIp: boolean
+  /**
+   * Rows are CloudEvents. `structured`: the payload is an event already, and a media type that goes with it is
+   * `application/cloudevents+json`. `binary`: send the attributes beside it, with the row's name (`asks.ids`) as `id`.
+   */
+  readonly cloudEvents?: CloudEvents
   /** Rises whenever another process takes the job over; for fencing at the destination. 0 in a probe. */
   readonly leaseEpoch: number
   /** What `save` stored last for this job and destination, in this process or an earlier one. */
@@ -109,6 +116,14 @@ export interface SinkContext {
   readonly reframe: (batch: MessageBatch, groups: readonly (readonly number[])[]) => Promise<readonly MessageBatch[]>
   /** Aborted when the session has to end in a hurry. */
   readonly signal: AbortSignal
+}
+
+export interface CloudEvents {
+  readonly mode: 'structured' | 'binary'
+  /** The event's `type`: `com.example.transfer`. */
+  readonly type: string
+  /** The event's `source`, a URI reference: `/warehouse/transfers`. */
+  readonly source: string
 }
 
 export interface SinkSession {
