@@ -3,6 +3,7 @@
 import type { TableSchema } from '../columnar/column-type.ts'
 import { loadDriver } from '../core/driver.ts'
 import { DeliveryError } from '../core/errors.ts'
+import { eventHeaders, idHeaderOf } from './cloud-events.ts'
 import { within } from './deadline.ts'
 import { closeClient, type Kafka, makeClient } from './kafka/client.ts'
 import { Cluster } from './kafka/cluster.ts'
@@ -12,7 +13,7 @@ import { readTopicBack } from './kafka/read-back.ts'
 import { framingOf, kafkaSession, type Opened } from './kafka/session.ts'
 import { nameOf, patiently, prepareTopic, type Topic, type TopicSearch } from './kafka/topic.ts'
 import { PROBED } from './probed.ts'
-import type { Sink, SinkContext, SinkSession } from './sink.ts'
+import type { CloudEvents, Sink, SinkContext, SinkSession } from './sink.ts'
 import { requireFit } from './table-fit.ts'
 
 /**
@@ -32,12 +33,20 @@ export function kafkaSink(options: KafkaSinkOptions): Sink {
     type: 'kafka',
     name: settings.name,
     takesMarkers: true,
-    open: context => open(settings, context),
+    binaryCloudEvents: true,
+    open: context => open(asEvents(settings, context.cloudEvents), context),
     async *readBack(job, signal) {
       const kafka = await loadDriver('@platformatic/kafka', () => import('@platformatic/kafka'))
       yield* readTopicBack(kafka, settings, job, signal)
     },
   }
+}
+
+function asEvents(settings: KafkaSettings, events: CloudEvents | undefined): KafkaSettings {
+  if (!events) return settings
+  const event = eventHeaders(events, 'ce_')
+  const idHeader = idHeaderOf(settings.idHeader, event)
+  return { ...settings, headers: { ...settings.headers, ...event.headers }, ...(idHeader ? { idHeader } : {}) }
 }
 
 async function open(settings: KafkaSettings, context: SinkContext): Promise<SinkSession> {

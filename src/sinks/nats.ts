@@ -2,6 +2,7 @@
 import type { NatsConnection } from '@nats-io/transport-node'
 import type { TableSchema } from '../columnar/column-type.ts'
 import { loadDriver } from '../core/driver.ts'
+import { eventHeaders } from './cloud-events.ts'
 import { within } from './deadline.ts'
 import { closeConnection, connectTo, type Nats } from './nats/connection.ts'
 import { asDeliveryError, misconfigured, nameOf, unavailable } from './nats/errors.ts'
@@ -31,6 +32,7 @@ export function natsSink(options: NatsSinkOptions): Sink {
   return {
     type: 'nats',
     name: settings.name,
+    binaryCloudEvents: true,
     open: context => open(settings, context),
     async *readBack(job, signal) {
       const { nats, jetStream } = await loadDrivers()
@@ -76,7 +78,7 @@ async function openOn(
   connection: NatsConnection,
   { nats, jetStream }: Drivers,
   settings: NatsSettings,
-  { order }: SinkContext,
+  { order, cloudEvents }: SinkContext,
   stop: AbortSignal,
 ): Promise<SinkSession> {
   try {
@@ -86,11 +88,9 @@ async function openOn(
     stop.throwIfAborted()
     const checkStream = () => findStream(manager, { ...settings, stream })
     const ordered = order !== 'none'
-    return natsSession(
-      settings,
-      new Publisher({ nats, connection, settings, stream, ordered, checkStream }),
-      connection,
-    )
+    const event = cloudEvents && eventHeaders(cloudEvents, 'ce-')
+    const publisher = new Publisher({ nats, connection, settings, event, stream, ordered, checkStream })
+    return natsSession(settings, publisher, connection)
   } catch (error) {
     await closeConnection(settings, connection)
     throw error

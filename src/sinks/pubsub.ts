@@ -2,6 +2,7 @@
 
 import { loadDriver } from '../core/driver.ts'
 import { DeliveryError } from '../core/errors.ts'
+import { eventHeaders, idHeaderOf } from './cloud-events.ts'
 import { within } from './deadline.ts'
 import { type Connection, connect } from './pubsub/connection.ts'
 import { asDeliveryError } from './pubsub/errors.ts'
@@ -9,7 +10,7 @@ import { layoutOf } from './pubsub/messages.ts'
 import { LIMITS, type PubsubSettings, type PubsubSinkOptions, readOptions } from './pubsub/options.ts'
 import { publish } from './pubsub/publishing.ts'
 import { checkTopic } from './pubsub/topic.ts'
-import type { Sink, SinkContext, SinkSession } from './sink.ts'
+import type { CloudEvents, Sink, SinkContext, SinkSession } from './sink.ts'
 import { requireFit } from './table-fit.ts'
 
 /**
@@ -32,7 +33,19 @@ export function pubsubSink(options: PubsubSinkOptions): Sink {
   return {
     type: 'pubsub',
     name: settings.name,
-    open: context => open(settings, context),
+    binaryCloudEvents: true,
+    open: context => open(asEvents(settings, context.cloudEvents), context),
+  }
+}
+
+function asEvents(settings: PubsubSettings, events: CloudEvents | undefined): PubsubSettings {
+  if (!events) return settings
+  const event = eventHeaders(events, 'ce-')
+  const idAttribute = idHeaderOf(settings.idAttribute, event)
+  return {
+    ...settings,
+    attributes: { ...settings.attributes, ...event.headers },
+    ...(idAttribute ? { idAttribute } : {}),
   }
 }
 

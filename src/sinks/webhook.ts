@@ -25,12 +25,17 @@ export function webhookSink(options: WebhookSinkOptions): Sink {
     type: 'webhook',
     name: settings.name,
     staticEgress: settings.egress !== undefined,
+    // an event a request: there is a header for one id
+    binaryCloudEvents: settings.body === 'row',
     open: context => open(settings, context),
   }
 }
 
 /** Nothing is sent to find out whether it would be taken: an endpoint that answers a connection passes the probe. */
-async function open(settings: WebhookSettings, { probe, staticEgressIp, signal }: SinkContext): Promise<SinkSession> {
+async function open(
+  settings: WebhookSettings,
+  { probe, staticEgressIp, cloudEvents, signal }: SinkContext,
+): Promise<SinkSession> {
   const route = routeTo(settings, staticEgressIp)
   try {
     await connectOnce(route, settings, signal)
@@ -38,7 +43,7 @@ async function open(settings: WebhookSettings, { probe, staticEgressIp, signal }
     await route.close()
     throw error
   }
-  if (!probe) return webhookSession(settings, route)
+  if (!probe) return webhookSession(settings, route, cloudEvents)
   await route.close()
   return PROBED
 }

@@ -106,7 +106,7 @@ function rowsOf(
   { firstOffset, attributes, records }: RecordsBatch,
   wanted: Range,
   ranges: readonly Range[],
-  idHeader: Buffer | undefined,
+  idHeader: Buffer,
 ): HeldRow[] {
   if (attributes & CONTROL_BATCH) return []
   // the first range that does not end before the batch
@@ -116,7 +116,7 @@ function rowsOf(
     const offset = firstOffset + BigInt(offsetDelta)
     if (offset < wanted.first || offset > wanted.last) continue
     while (ranges[index]!.last < offset) index++
-    const id = idHeader ? (headers.findLast(([name]) => name !== null && idHeader.equals(name))?.[1] ?? null) : null
+    const id = headers.findLast(([name]) => name !== null && idHeader.equals(name))?.[1] ?? null
     rows.push({ payload: value ?? EMPTY, key, id, proven: ranges[index]!.first <= offset })
   }
   return rows
@@ -128,7 +128,7 @@ const EMPTY = new Uint8Array(0)
 type FetchResponse = Awaited<ReturnType<Consumer['fetch']>>
 
 class TopicReader {
-  readonly idHeader: Buffer | undefined
+  readonly idHeader: Buffer
   readonly #settings: KafkaSettings
   readonly #consumer: Consumer
   readonly #signal: AbortSignal
@@ -142,8 +142,8 @@ class TopicReader {
         super({ ...options, groupId: settings.clientId, ...(requestTimeout === undefined ? {} : { requestTimeout }) })
       }
     }
-    const { idHeader } = settings
-    this.idHeader = idHeader === undefined ? undefined : Buffer.from(idHeader)
+    // where rows were sent as CloudEvents, as their binary mode has it
+    this.idHeader = Buffer.from(settings.idHeader ?? 'ce_id')
     this.#settings = settings
     this.#signal = signal
     this.#consumer = makeClient(Reader, settings, this.#onFailure)

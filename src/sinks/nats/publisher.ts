@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Msg, MsgHdrs, NatsConnection, QueuedIterator, Status, Subscription } from '@nats-io/transport-node'
 import { CancelledError, DeliveryError } from '../../core/errors.ts'
+import type { EventHeaders } from '../cloud-events.ts'
 import { type MessageBatch, type Proof, rowBytes } from '../sink.ts'
 import type { Nats } from './connection.ts'
 import { type ApiError, asDeliveryError, judge, misconfigured, nameOf, unavailable } from './errors.ts'
@@ -15,6 +16,8 @@ export interface PublisherOptions {
   readonly nats: Nats
   readonly connection: NatsConnection
   readonly settings: NatsSettings
+  /** What messages carry that are CloudEvents. */
+  readonly event: EventHeaders | undefined
   /** Whose acknowledgements count. */
   readonly stream: string
   readonly ordered: boolean
@@ -42,7 +45,9 @@ export class Publisher {
   readonly #writes = new Map<number, PendingWrite>()
   /** The client encodes headers while `publish` runs, so that one object does for all messages. */
   readonly #headers: MsgHdrs
-  /** Of the headers, but for the id. */
+  /** Those that have the row's name. */
+  readonly #idHeaders: readonly string[]
+  /** Of the headers, but for the ids. */
   readonly #headerBytes: number
   #lastWrite = 0
   #turns: Promise<void> = Promise.resolve()
@@ -51,13 +56,17 @@ export class Publisher {
   #checking: Promise<DeliveryError> | undefined
 
   constructor(options: PublisherOptions) {
-    const { nats, connection, settings } = options
+    const { nats, connection, settings, event } = options
     this.#options = options
     this.#where = nameOf(settings)
     this.#inbox = `${nats.createInbox(settings.inboxPrefix)}.`
     this.#headers = nats.headers()
-    for (const [name, value] of Object.entries(settings.headers)) this.#headers.set(name, value)
-    const lines = [...Object.entries(settings.headers), [ID_HEADER, '']].map(([name, value]) => `${name}: ${value}\r\n`)
+    const headers = Object.entries({ ...settings.headers, ...event?.headers })
+    for (const [name, value] of headers) this.#headers.set(name, value)
+    this.#idHeaders = [ID_HEADER, ...(event?.id === undefined ? [] : [event.id])]
+    const lines = [...headers, ...this.#idHeaders.map(name => [name, ''] as const)].map(
+      ([name, value]) => `${name}: ${value}\r\n`,
+    )
     this.#headerBytes = Buffer.byteLength(`NATS/1.0\r\n${lines.join('')}\r\n`)
     this.#subscription = connection.subscribe(`${this.#inbox}>`, {
       callback: (error, message) => (error ? this.#end(error) : this.#onAnswer(message)),
@@ -113,12 +122,12 @@ export class Publisher {
       refuse: reason => new DeliveryError(reason, { retryable: false }),
       publish: (row, subject) => {
         const [payload, id] = [rowBytes(batch, row), idOf(row)!]
-        const bytes = this.#headerBytes + Buffer.byteLength(id) + payload.length
+        const bytes = this.#headerBytes + this.#idHeaders.length * Buffer.byteLength(id) + payload.length
         if (bytes > mostBytes) {
           const reason = `it has ${bytes} bytes with its headers, and the server takes ${mostBytes} (max_payload)`
           return new DeliveryError(reason, { retryable: false })
         }
-        this.#headers.set(ID_HEADER, id)
+        for (const name of this.#idHeaders) this.#headers.set(name, id)
         try {
           connection.publish(subject, payload, { reply: replyPrefix + row, headers: this.#headers })
         } catch (error) {

@@ -1,23 +1,25 @@
 /** Writes of a webhook: each batch is a request, or several where the endpoint finds it too large. */
 import pLimit from 'p-limit'
 import { DeliveryError, isMillraceError } from '../../core/errors.ts'
+import { type EventHeaders, eventHeaders } from '../cloud-events.ts'
 import { within } from '../deadline.ts'
-import type { MessageBatch, SinkSession } from '../sink.ts'
+import { type CloudEvents, type MessageBatch, type SinkSession, textBytes } from '../sink.ts'
 import { asDeliveryError, failureOf, TOO_LARGE } from './answers.ts'
 import { BODIES, bodyOf, COMPRESS, type Rows } from './body.ts'
 import type { Route, WebhookResponse } from './dispatchers.ts'
 import type { WebhookSettings } from './options.ts'
 import { type Signing, signatureHeaders } from './signing.ts'
 
-export function webhookSession(settings: WebhookSettings, route: Route): SinkSession {
+export function webhookSession(settings: WebhookSettings, route: Route, events: CloudEvents | undefined): SinkSession {
   const { body, concurrency, batchBytes, batchRows = 500, lingerMs, dispatcher } = settings
-  const deliverer = new Deliverer(settings, route)
+  const event = events && eventHeaders(events, 'ce-')
+  const deliverer = new Deliverer(settings, route, event)
   // over all units of the job, which each have `inFlight` of their own
   const limit = pLimit(concurrency)
   return {
     encoding: BODIES[body].encoding,
     // what a dispatcher of the host does with a body is not known
-    asks: { sharedMemory: dispatcher === undefined },
+    asks: { sharedMemory: dispatcher === undefined, ids: event?.id !== undefined },
     limits: {
       inFlight: concurrency,
       batchRows: body === 'row' ? 1 : batchRows,
@@ -59,12 +61,17 @@ interface Size {
 
 class TooLarge extends Error {}
 
+/** CloudEvents JSON Event Format, section 4: JSON Batch Format. For NDJSON there is no such type. */
+const EVENT_BATCH = 'application/cloudevents-batch+json; charset=UTF-8'
+
 class Deliverer {
   readonly #settings: WebhookSettings
   readonly #route: Route
   readonly #url: URL
   readonly #headers: Readonly<Record<string, string>>
   readonly #signing: Signing
+  /** Of an event whose attributes are headers. */
+  readonly #idHeader: string | undefined
   /**
    * By the name of the batch, until all of its rows have an outcome. It is tried again as a whole, since a batch of only the rows that
    * are left would have another name and its pieces other keys.
@@ -72,14 +79,17 @@ class Deliverer {
   readonly #inPieces = new Map<string, Progress>()
   #tooLarge: Size | undefined
 
-  constructor(settings: WebhookSettings, route: Route) {
+  constructor(settings: WebhookSettings, route: Route, event: EventHeaders | undefined) {
     const { url, headers, body, compression, hashKey, standardWebhooks } = settings
     this.#settings = settings
     this.#route = route
     this.#url = new URL(url)
     this.#signing = { hashKey, standardKeys: standardWebhooks?.keys ?? [] }
+    this.#idHeader = event?.id
     this.#headers = {
       'content-type': BODIES[body].type,
+      ...(event && body === 'row' ? event.headers : {}),
+      ...(event && body === 'json-array' ? { 'content-type': EVENT_BATCH } : {}),
       'user-agent': 'millrace',
       ...Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value])),
       ...(compression === 'none' ? {} : { 'content-encoding': compression }),
@@ -136,7 +146,7 @@ class Deliverer {
     const body = await COMPRESS[compression](raw)
     const size = { rawBytes: raw.length, sentBytes: body.length }
     if (rows.end - rows.start > 1 && isAtLeast(size, this.#tooLarge)) throw new TooLarge()
-    const response = await this.#post(keyOf(batch, rows), body, signal)
+    const response = await this.#post(keyOf(batch, rows), body, this.#idOf(batch, rows), signal)
     if (response.statusCode === TOO_LARGE) {
       if (!this.#tooLarge || isAtLeast(this.#tooLarge, size)) this.#tooLarge = size
       throw new TooLarge()
@@ -145,7 +155,17 @@ class Deliverer {
     if (failure) throw failure
   }
 
-  async #post(key: string, body: Uint8Array, signal: AbortSignal): Promise<WebhookResponse> {
+  /** Such a body has one row. */
+  #idOf({ ids }: MessageBatch, { start }: Rows): Readonly<Record<string, string>> {
+    return this.#idHeader === undefined ? {} : { [this.#idHeader]: Buffer.from(textBytes(ids!, start)!).toString() }
+  }
+
+  async #post(
+    key: string,
+    body: Uint8Array,
+    own: Readonly<Record<string, string>>,
+    signal: AbortSignal,
+  ): Promise<WebhookResponse> {
     const { timeoutMs } = this.#settings
     const { origin, pathname, search } = this.#url
     const late = () =>
@@ -159,7 +179,12 @@ class Deliverer {
           origin,
           path: pathname + search,
           method: 'POST',
-          headers: { ...this.#headers, 'x-idempotency-key': key, ...signatureHeaders(this.#signing, key, body) },
+          headers: {
+            ...this.#headers,
+            ...own,
+            'x-idempotency-key': key,
+            ...signatureHeaders(this.#signing, key, body),
+          },
           body,
           signal: stop,
           headersTimeout: 0,
