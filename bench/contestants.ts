@@ -80,8 +80,8 @@ function runEngine(
   return runNode(programOf('cases/engine.ts'), engine)
 }
 
-export function reader(name: string, table: StagedTable, checksums: boolean): Contestant {
-  const settings: ReaderSettings = { table, warmup: warmupOf(table), checksums }
+export function reader(name: string, table: StagedTable, changes: ReaderSettings['changes']): Contestant {
+  const settings: ReaderSettings = { table, warmup: warmupOf(table), changes }
   return { name, rows: table.rows, run: () => runNode(programOf('cases/reader.ts'), settings) }
 }
 

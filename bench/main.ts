@@ -1,6 +1,6 @@
 /**
  * `npm run bench [-- PART ...] [--quick] [--rows N] [--rounds N]`: measures, prints a table and writes `results/latest.json`.
- * Parts: encode, filter, memory, webhook, kafka, loop, pubsub; all of them by default.
+ * Parts: encode, rows, filter, memory, webhook, kafka, loop, pubsub; all of them by default.
  */
 import { access, mkdir, writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
@@ -15,12 +15,14 @@ import { loopPart } from './parts/loop.ts'
 import { memoryPart } from './parts/memory.ts'
 import type { Part, PartResult } from './parts/part.ts'
 import { pubsubPart } from './parts/pubsub.ts'
+import { rowsPart } from './parts/rows.ts'
 import { webhookPart } from './parts/webhook.ts'
 import { resultsOf, tableOf } from './report.ts'
 
 /** In this order: the broker, which takes its share of the machine, is started for `kafka`. */
 const PARTS: Readonly<Record<string, Part>> = {
   encode: encodePart,
+  rows: rowsPart,
   filter: filterPart,
   memory: memoryPart,
   webhook: webhookPart,

@@ -1,4 +1,5 @@
-/** A lane's work in this thread, without an engine around it: staged files to encoded batches, with and without the rows' checksums. */
+/** A lane's work in this thread, without an engine around it: staged files to encoded batches, with and without the rows' checksums or a shape. */
+import type { ReadPlan } from '../../src/columnar/read-plan.ts'
 import { openUnitReader } from '../../src/columnar/reader.ts'
 import { measured, print, settings } from '../child.ts'
 import { pathsOf, type StagedTable } from '../data.ts'
@@ -7,10 +8,10 @@ import { planOf } from '../plan.ts'
 export interface ReaderSettings {
   readonly table: StagedTable
   readonly warmup: StagedTable
-  readonly checksums: boolean
+  readonly changes: Pick<ReadPlan, 'checksums'> & Partial<Pick<ReadPlan, 'shape'>>
 }
 
-const { table, warmup, checksums } = settings<ReaderSettings>()
+const { table, warmup, changes } = settings<ReaderSettings>()
 
 await read(warmup)
 print(await measured(() => read(table)))
@@ -18,7 +19,7 @@ print(await measured(() => read(table)))
 async function read(table: StagedTable): Promise<number> {
   const paths = pathsOf(table)
   const reader = openUnitReader(
-    planOf(table, { checksums }),
+    planOf(table, changes),
     async chunk => ({ path: paths[chunk]! }),
     async () => Promise.reject(new Error('there is no filter')),
   )

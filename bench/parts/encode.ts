@@ -29,8 +29,8 @@ export const encodePart: Part = async ({ rows, rounds, quick, say }) => {
     // of DuckDB's two ways the one that it is faster in is the opponent
     duckdbToJson(DUCKDB_INSIDE, table, 'inside'),
     duckdbToJson(DUCKDB_STRINGS, once, 'strings'),
-    reader(CHECKSUMS, table, true),
-    reader(NO_CHECKSUMS, table, false),
+    reader(CHECKSUMS, table, { checksums: true }),
+    reader(NO_CHECKSUMS, table, { checksums: false }),
     ...(flights
       ? [
           engineToNull(`flights, ${ONE_LANE}`, flights, { lanes: 1 }),

@@ -46,22 +46,28 @@ function keyOf({ module, export: name }: TransformRef): string {
 }
 
 /**
- * Member by member, since BigInt has no JSON of its own and a function that looks at every value costs as much as all else. `undefined`
- * is what forgetting to return gives, and must not lose rows.
+ * BigInt has no JSON of its own. Those that are members of the row are replaced first: a function that looks at every value costs more
+ * than all else. `undefined` is what forgetting to return gives, and must not lose rows.
  */
 function jsonOf(result: unknown): string {
   if (!isPlain(result)) throw new TypeError(`it returned ${kindOf(result)}, neither a plain object nor null`)
-  let members = ''
-  for (const [name, value] of Object.entries(result)) {
-    const json: string | undefined = typeof value === 'bigint' ? value.toString() : nestedJson(value)
-    if (json !== undefined) members += `${members === '' ? '' : ','}${JSON.stringify(name)}:${json}`
-  }
-  return `{${members}}`
+  const json = withRawMembers(result)
+  if (json?.startsWith('{')) return json
+  throw new TypeError('it returned an object whose JSON is no object')
 }
 
-/** Undefined for what JSON leaves out. */
-function nestedJson(value: unknown): string | undefined {
-  return typeof value === 'object' ? JSON.stringify(value, asNumber) : JSON.stringify(value)
+function withRawMembers(row: Record<string, unknown>): string | undefined {
+  let copy: Record<string, unknown> | undefined
+  for (const name in row) {
+    if (typeof row[name] !== 'bigint') continue
+    copy ??= { ...row }
+    copy[name] = asNumber('', row[name])
+  }
+  try {
+    return JSON.stringify(copy ?? row)
+  } catch {
+    return JSON.stringify(row, asNumber) // there is another one deeper down, or else the error comes again
+  }
 }
 
 function asNumber(_: string, value: unknown): unknown {

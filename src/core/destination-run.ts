@@ -1,6 +1,6 @@
 /** The second half of a job, for one of its destinations: every unit is delivered, or the destination fails. */
 import type { TableSchema } from '../columnar/column-type.ts'
-import type { CloudEvents, SinkContext, SinkSession } from '../sinks/sink.ts'
+import type { SinkContext, SinkSession } from '../sinks/sink.ts'
 import type { DestinationRecord, Manifest, Pace, Wishes } from '../stores/store.ts'
 import type { Share } from './budget.ts'
 import { Circuit } from './circuit.ts'
@@ -15,7 +15,7 @@ import type { OwnedJob } from './owned-job.ts'
 import type { Pacer } from './pace.ts'
 import { encodingOf } from './plan.ts'
 import { storedValues } from './resolve.ts'
-import { type CloudEventOptions, shapeOf } from './row-options.ts'
+import { eventsOf, rowsOf } from './row-options.ts'
 import type { Delivery } from './runner.ts'
 import type { Checkpoint, ReportAnswer, Unit, UnitLimits, UnitReport } from './unit.ts'
 import { Waits } from './waits.ts'
@@ -80,7 +80,7 @@ export async function openSession(
   const { sink, delivery } = settings.destinations.get(nameOf({ type, name }))!
   const staticEgressIp = record.request.static_egress_ip ?? false
   if (staticEgressIp && !sink.staticEgress) throw withoutStaticEgress()
-  const { cloudEvents, transform } = delivery.rows
+  const { transform } = delivery.rows
   if (transform) await lanes.loadTransform({ ...transform, bigints: [] })
   const opening: Promise<SinkSession> = sink.open({
     jobId: record.jobId,
@@ -90,7 +90,7 @@ export async function openSession(
     order: delivery.order,
     probe,
     staticEgressIp,
-    ...(cloudEvents ? { cloudEvents: attributesOf(cloudEvents) } : {}),
+    ...eventsOf(delivery.rows),
     leaseEpoch: probe ? 0 : lease.epoch,
     saved,
     save: state => store.setDestination(lease, uid, { saved: state }),
@@ -110,10 +110,6 @@ export async function openSession(
   } finally {
     signal.removeEventListener('abort', onAbort)
   }
-}
-
-function attributesOf({ mode = 'structured', type, source }: CloudEventOptions): CloudEvents {
-  return { mode, type, source }
 }
 
 /** Creation refuses such a job; but it may be delivered elsewhere later, or by a process that is configured otherwise. */
@@ -245,18 +241,15 @@ export function commonOf(
   { type, name, uid, delivery }: DestinationRecord,
   schema: TableSchema,
 ): Pick<Unit, Common> {
-  const { order, uniqueKey: columns, rows } = surroundings.settings.destinations.get(nameOf({ type, name }))!.delivery
-  const uniqueKey = columns.length > 0 ? { table: record.request.table, columns } : undefined
-  const shape = shapeOf(rows, schema, uniqueKey ?? { job: record.jobId })
+  const options = surroundings.settings.destinations.get(nameOf({ type, name }))!.delivery
   return {
     jobId: record.jobId,
     organizationId: record.organizationId,
     leaseEpoch: lease.epoch,
     destination: { type, name, uid },
     delivery,
-    order,
-    ...(uniqueKey ? { uniqueKey } : {}),
-    ...(shape ? { shape } : {}),
+    order: options.order,
+    ...rowsOf(options, schema, record.jobId),
   }
 }
 

@@ -13,6 +13,7 @@ import type { Destination } from './options.ts'
 import type { Surroundings } from './owned-job.ts'
 import { encodingOf, planReading } from './plan.ts'
 import { type Resolved, registeredSinks, resolveRequest, storedValues } from './resolve.ts'
+import { eventsOf, rowsOf } from './row-options.ts'
 import { discardStaged } from './staging.ts'
 import { streamContext, streamUnit } from './streams.ts'
 
@@ -54,6 +55,7 @@ export async function sampleRequest(input: unknown, parts: Parts, signal: AbortS
       order,
       probe: true,
       staticEgressIp,
+      ...eventsOf(registered.delivery.rows),
       leaseEpoch: 0,
       signal,
     })
@@ -106,11 +108,13 @@ async function readSample(
   { source, store, lanes, settings }: Parts,
   signal: AbortSignal,
 ): Promise<Sample | undefined> {
+  const jobId = randomUUID()
   const unit = streamUnit({
+    jobId,
     files,
     ...(residual ? { predicate: residual } : {}),
     ...(tableColumns ? { tableColumns } : {}),
-    ...(delivery.uniqueKey.length > 0 ? { uniqueKey: { table: schema.table, columns: delivery.uniqueKey } } : {}),
+    ...rowsOf(delivery, schema, jobId),
     limits: { ...delivery, rowGroupBudgetBytes: settings.rowGroupBudgetBytes },
   })
   const reader = lanes.read(

@@ -4,8 +4,9 @@ import { z } from 'zod'
 import type { Column, TableSchema } from '../columnar/column-type.ts'
 import type { RowIds } from '../columnar/read-plan.ts'
 import type { EventEnvelope, RowShape, ShapedColumn, TransformRef } from '../columnar/row-shape.ts'
-import type { CloudEvents } from '../sinks/sink.ts'
+import type { CloudEvents, SinkContext } from '../sinks/sink.ts'
 import type { Problem } from './errors.ts'
+import type { Unit } from './unit.ts'
 
 /** Must stay as it is while a job is under way, as sums of rows and what consumers see depend on it. */
 export interface RowOptions {
@@ -112,6 +113,24 @@ export function rowProblems(options: RowOptions, { columns }: TableSchema): read
 }
 
 const SUBJECTS = new Set<Column['type']['kind']>(['string', 'integer', 'binary', 'date', 'time', 'timestamp'])
+
+/** What units say of their rows, for a table that the options of their destination fit. */
+export function rowsOf(
+  { uniqueKey: columns, rows }: { readonly uniqueKey: readonly string[]; readonly rows: RowOptions },
+  schema: TableSchema,
+  jobId: string,
+): Pick<Unit, 'uniqueKey' | 'shape'> {
+  const uniqueKey = columns.length > 0 ? { table: schema.table, columns } : undefined
+  const shape = shapeOf(rows, schema, uniqueKey ?? { job: jobId })
+  return { ...(uniqueKey ? { uniqueKey } : {}), ...(shape ? { shape } : {}) }
+}
+
+/** As a sink is told of it. */
+export function eventsOf({ cloudEvents }: RowOptions): Pick<SinkContext, 'cloudEvents'> {
+  if (!cloudEvents) return {}
+  const { mode = 'structured', type, source } = cloudEvents
+  return { cloudEvents: { mode, type, source } }
+}
 
 /** For a table that the options fit. Undefined where rows are the table's own. */
 export function shapeOf(options: RowOptions, table: TableSchema, ids: RowIds): RowShape | undefined {

@@ -39,6 +39,7 @@ function planOf(unit: Unit, chunk: number, span: number): ReadPlan {
   return {
     chunks: [plannedChunk(chunk, file, span)],
     spanRows: unit.spanRows,
+    ...(unit.tableColumns ? { tableColumns: unit.tableColumns } : {}),
     encoding: { kind: 'rows' },
     batchRows: unit.spanRows,
     batchBytes: BATCH_BYTES,

@@ -22,7 +22,10 @@ describe('encoding', () => {
   test('a lane and DuckDB turn the same number of rows into JSON', async () => {
     const lane = engineToNull('lane', table, { lanes: 1, loop: true })
 
-    const runs = await interleave([lane, reader('reader', table, true), duckdbToJson('DuckDB', table, 'inside')], 1)
+    const runs = await interleave(
+      [lane, reader('reader', table, { checksums: true }), duckdbToJson('DuckDB', table, 'inside')],
+      1,
+    )
 
     expect(rowsOf(runs)).toEqual({ lane: ROWS, reader: ROWS, DuckDB: ROWS })
     expect(runs.get('lane')![0]!['reports']).toBeGreaterThan(0)

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { createEngine, type Engine } from '../../src/core/engine.ts'
+import type { EngineOptions } from '../../src/core/options.ts'
 import { fileSink } from '../../src/sinks/file.ts'
 import { memorySink } from '../../src/sinks/memory.ts'
 import type { Sink } from '../../src/sinks/sink.ts'
@@ -44,7 +45,7 @@ function duckdb(): Source {
   })
 }
 
-function engineOf(sinks: readonly Sink[], source = duckdb()): Engine {
+function engineOf(sinks: EngineOptions['sinks'], source = duckdb()): Engine {
   const engine = createEngine({ source, sinks, store: memoryStore(), lanes: 0 })
   onTestFinished(() => engine.close())
   return engine
@@ -162,6 +163,15 @@ describe('sample', () => {
       id: expect.stringMatching(/^[0-9a-f]{32}$/),
     })
     expect(JSON.parse(sample!.payload)).toMatchObject({ name: sample!.key })
+  })
+
+  it('has the shape that the destination gives its rows', async () => {
+    const rows = { columns: ['wide', { column: 'id', as: 'number' }], integers: 'string' } as const
+    const samples = await engineOf([{ sink: memory, rows }]).sample({
+      ...request,
+      backfill_window: { start: 4_242, end: 4_243 },
+    })
+    expect(samples).toMatchObject([{ payload: '{"wide":"4242012726","number":"4242"}' }])
   })
 
   it('is none where no row matches', async () => {
