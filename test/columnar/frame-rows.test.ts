@@ -96,7 +96,10 @@ test('each row is a span of its own, and no rows are no batch', async () => {
 
 /** Buffers of batches may be longer than what is used of them; and spans are other ones here. */
 function comparable(batches: readonly FilledBatch[]) {
-  return inOrder(batches).map(({ bytes, pieces: _, rowsHash: __, ...batch }) => ({ ...batch, bytes: Buffer.from(bytes).toString('latin1') }))
+  return inOrder(batches).map(({ bytes, pieces: _, rowsHash: __, ...batch }) => ({
+    ...batch,
+    bytes: Buffer.from(bytes).toString('latin1'),
+  }))
 }
 
 /** What is refused comes where its span ends. */

@@ -29,9 +29,9 @@ function column(name: string, as = name, quoted = false): ShapedColumn {
 /** The rows, as both encoders make them. */
 function rowsOf(shape: RowShape, beside: Partial<EncoderPlan> = {}): string[] {
   const results = expectEqual({ ...UNLIMITED, shape, ...beside }, [() => spanOf(batch)])
-  return (results as (readonly FilledBatch[])[])
-    .flat()
-    .filter(({ bytes }) => bytes !== undefined)
+  return results
+    .filter(result => Array.isArray(result))
+    .flatMap(batches => batches as readonly FilledBatch[])
     .flatMap(({ bytes, ends }) =>
       Array.from(ends, (end, row) => Buffer.from(bytes.subarray(row === 0 ? 0 : ends[row - 1]!, end)).toString()),
     )
