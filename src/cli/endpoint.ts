@@ -35,11 +35,12 @@ export interface Unusable {
   readonly problem: string
 }
 
-/** `duckdb:PATH`, `files:GLOB`, or the URL of a file */
+/** `duckdb:PATH`, `files:GLOB`, the URL of a file, or a glob in an object store */
 export function parseSource(text: string): DuckdbSource | FilesSource | Unusable {
-  if (/^https?:\/\/./i.test(text)) return { type: 'files', files: text }
+  if (/^(https?|s3|gs):\/\/./i.test(text)) return { type: 'files', files: text }
   const [, type, rest] = /^(duckdb|files):(.+)$/s.exec(text) ?? []
-  if (rest === undefined) return { problem: 'must be duckdb:PATH, files:GLOB or https://HOST/FILE' }
+  if (rest === undefined)
+    return { problem: 'must be duckdb:PATH, files:GLOB, https://HOST/FILE, s3://BUCKET/GLOB or gs://BUCKET/GLOB' }
   return type === 'duckdb' ? { type, path: rest } : { type: 'files', files: rest }
 }
 

@@ -13,6 +13,8 @@ names as TYPE:NAME; or, with --from, from URLs:
   --from files:GLOB          Parquet and Arrow IPC files, read where they lie; --partition-key names
                              the column of the window, --table is for people (default: files)
   --from https://HOST/FILE   the same of a file behind a URL, of which only what is needed is fetched
+  --from s3://BUCKET/GLOB, gs://BUCKET/GLOB
+                             the same of object stores, with the credentials of their own tools
   --to file:DIR              one file of JSON lines per unit of work
   --to kafka://[USER:PASSWORD@]HOST:PORT[,HOST:PORT]/TOPIC[?key=COLUMN&tls=true&sasl=SCRAM-SHA-256]
   --to stdout:               JSON lines to standard output, for pipes

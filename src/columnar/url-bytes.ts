@@ -227,6 +227,7 @@ function problemOf(
 const CONDITIONS = [
   ['if-match', 'etag'],
   ['if-unmodified-since', 'last-modified'],
+  ['x-goog-if-generation-match', 'x-goog-generation'],
 ] as const
 
 /** Of what a server may ask for; a unit that waits holds memory. */

@@ -21,14 +21,15 @@ export type { FilesSourceOptions, FilesTable }
  * `FormatError` for a file that is damaged or does not fit the others.
  */
 export function filesSource(options: FilesSourceOptions): Source {
-  const { name, tables, inspectFiles } = readOptions(options)
+  const settings = readOptions(options)
+  const { name, tables, inspectFiles } = settings
   const inspected: InspectedFiles = new Map()
-  const storages = new Storages()
+  const storages = new Storages(settings)
 
   function entry(table: string): TableFiles {
-    const settings = Object.hasOwn(tables, table) ? tables[table] : undefined
-    if (!settings) throw new ConfigError(`unknown table ${table}; the catalogue has ${listed(Object.keys(tables))}`)
-    return { settings, storages, inspectFiles, inspected }
+    const own = Object.hasOwn(tables, table) ? tables[table] : undefined
+    if (!own) throw new ConfigError(`unknown table ${table}; the catalogue has ${listed(Object.keys(tables))}`)
+    return { settings: own, storages, inspectFiles, inspected }
   }
 
   return {

@@ -13,7 +13,9 @@ describe('parseSource', () => {
   })
 
   it.each(['duckdb:', 'duckdb', 'postgres:x', '', 'files:'])('refuses %j', text => {
-    expect(parseSource(text)).toEqual({ problem: 'must be duckdb:PATH, files:GLOB or https://HOST/FILE' })
+    expect(parseSource(text)).toEqual({
+      problem: 'must be duckdb:PATH, files:GLOB, https://HOST/FILE, s3://BUCKET/GLOB or gs://BUCKET/GLOB',
+    })
   })
 })
 

@@ -38,7 +38,7 @@ describe('millrace run, given what cannot be run,', () => {
     expect(await millrace(['run', '--table', 't', '--start', '1', '--end', '2', ...args], { cwd })).toEqual(
       refused(
         '--filter-file: nope cannot be read',
-        '--from: must be duckdb:PATH, files:GLOB or https://HOST/FILE',
+        '--from: must be duckdb:PATH, files:GLOB, https://HOST/FILE, s3://BUCKET/GLOB or gs://BUCKET/GLOB',
         '--partition-key: is required with --from',
         '--to: must be kafka://HOST:PORT[,HOST:PORT]/TOPIC[?key=COLUMN], with USER:PASSWORD@ before the hosts if needed',
         '--to: must be file:DIR, stdout:, kafka://HOST:PORT/TOPIC or null:',

@@ -1,4 +1,4 @@
-/** Moto, a stand-in for AWS in Python, of which tests use SNS and SQS. */
+/** Moto, a stand-in for AWS in Python, of which tests use S3, SNS and SQS. */
 import { access, mkdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'

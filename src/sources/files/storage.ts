@@ -43,10 +43,21 @@ export function isHidden(path: string): boolean {
   return path.split('/').some(part => part.startsWith('.') || (part.startsWith('_') && !part.includes('=')))
 }
 
+/** Where what is not literal in a glob may begin. */
+const WILD = /[*?[\]{}()!+@]/
+
+export function hasGlob(pattern: string): boolean {
+  return /[*?[{]/.test(pattern)
+}
+
+/** What the names of all that a glob matches begin with. */
+export function literalPrefix(pattern: string): string {
+  const wild = WILD.exec(pattern)
+  return wild ? pattern.slice(0, wild.index) : pattern
+}
+
 /** The folder of a pattern that holds all that it can match, with its `/`; '' where there is none. */
 export function literalFolder(pattern: string): string {
-  const folders = pattern.split('/').slice(0, -1)
-  const wild = folders.findIndex(part => /[*?[\]{}()!+@]/.test(part))
-  const literal = wild === -1 ? folders : folders.slice(0, wild)
-  return literal.length === 0 ? '' : `${literal.join('/')}/`
+  const prefix = literalPrefix(pattern)
+  return prefix.slice(0, prefix.lastIndexOf('/') + 1)
 }
