@@ -2,19 +2,23 @@
  * The contract of a sink: a place that rows are delivered to. To write one, implement `Sink.open` and, of the session
  * that it returns, `write` and `close`; the rest is optional. Prove it with `testSink` from `millrace/testing`.
  *
- *     export function httpSink(options: { name: string; url: string }): Sink {
+ *     export function httpSink({ name, url }: { name: string; url: string }): Sink {
  *       return {
  *         type: 'http',
- *         name: options.name,
- *         open: async () => ({
- *           encoding: { kind: 'ndjson' },
- *           limits: { inFlight: 8, batchRows: 500 },
- *           async write(batch, signal) {
- *             const response = await fetch(options.url, { method: 'POST', body: batch.bytes, signal })
- *             if (!response.ok) throw new DeliveryError(`HTTP ${response.status}`, { retryable: response.status >= 500 })
- *           },
- *           async close() {},
- *         }),
+ *         name,
+ *         async open() {
+ *           const closed = new AbortController()
+ *           return {
+ *             encoding: { kind: 'ndjson' },
+ *             limits: { inFlight: 8, batchRows: 500 },
+ *             async write(batch, signal) {
+ *               const either = AbortSignal.any([signal, closed.signal])
+ *               const response = await fetch(url, { method: 'POST', body: batch.bytes, signal: either })
+ *               if (!response.ok) throw new DeliveryError(`HTTP ${response.status}`, { retryable: response.status >= 500 })
+ *             },
+ *             close: async () => closed.abort(),
+ *           }
+ *         },
  *       }
  *     }
  *
@@ -157,6 +161,8 @@ export interface SinkSession {
    * partition are called in staged order. `batch.bytes` and all else in the batch are read-only, and yours until the
    * promise settles. `signal` aborts at the deadline of the delivery or when the job is cancelled: then reject soon.
    *
+   * Under an `order`, deliver nothing behind a row of its key that is to be tried again: it is to be tried again as well.
+   *
    * Throw a `DeliveryError`:
    * - `{ retryable: true }`, with `retryAfterMs` if the other side asked for it: the whole batch is tried again.
    * - `{ retryable: false }`: every row of it is refused for good, and becomes a dead letter where those are allowed.
@@ -184,7 +190,10 @@ export interface SinkSession {
   /** Instead of the last `commit`, when the unit failed or was cancelled: leave nothing behind of what was not committed. */
   abort?(unit: Unit): Promise<void>
 
-  /** Once, when no write is in flight any more; also after errors. Frees what `open` made, never a client that the host handed in. */
+  /**
+   * Once; also after errors. A write is only in flight any more if it did not heed its signal: it ends now. Frees what `open` made,
+   * never a client that the host handed in.
+   */
   close(): Promise<void>
 }
 
@@ -240,6 +249,7 @@ export interface MessageBatch {
    * another. With `stableBatches` the same after a crash.
    */
   readonly name: string
+  /** At least 1. */
   readonly rows: number
   /** Yours until `write` settles, then used again for other rows: copy what is to be kept. */
   readonly bytes: Uint8Array<ArrayBuffer>

@@ -13,7 +13,17 @@ import { narrowAll } from '../core/narrowing.ts'
 import { toMessage } from '../core/outgoing.ts'
 import { encodingOf } from '../core/plan.ts'
 import { mergeProof } from '../core/proof.ts'
-import type { Checkpoint, HeldRow, MessageBatch, Proof, Sink, SinkSession, TextColumn, Unit } from '../sinks/sink.ts'
+import type {
+  Checkpoint,
+  HeldRow,
+  MessageBatch,
+  Order,
+  Proof,
+  Sink,
+  SinkSession,
+  TextColumn,
+  Unit,
+} from '../sinks/sink.ts'
 
 const SPAN_ROWS = 8_192
 
@@ -49,12 +59,13 @@ export interface TestJob {
   readonly jobId: string
   leaseEpoch: number
   saved: Json | undefined
+  readonly order: Order
   /** Default false. */
   staticEgressIp?: boolean
 }
 
-export function testJob(sink: Sink): TestJob {
-  return { sink, jobId: randomUUID(), leaseEpoch: 1, saved: undefined }
+export function testJob(sink: Sink, order: Order = 'none'): TestJob {
+  return { sink, jobId: randomUUID(), leaseEpoch: 1, saved: undefined, order }
 }
 
 export async function openSession(job: TestJob, probe = false): Promise<SinkSession> {
@@ -63,7 +74,7 @@ export async function openSession(job: TestJob, probe = false): Promise<SinkSess
     organizationId: 'default',
     destination: destination(job.sink),
     schema: TEST_SCHEMA,
-    order: 'none',
+    order: job.order,
     probe,
     staticEgressIp: job.staticEgressIp ?? false,
     leaseEpoch: probe ? 0 : job.leaseEpoch,
@@ -97,7 +108,7 @@ export function testUnit(job: TestJob, number: number, options: { attempt?: numb
     chunks: [{ chunk: number, file: { name: `${number}.parquet`, bytes: 1 } }],
     from: fromRow === 0 ? [] : [checkpoint(number, fromRow, false)],
     spanRows: SPAN_ROWS,
-    order: 'none',
+    order: job.order,
     limits: {
       maxUnsettledRows: 200_000,
       maxUnsettledBytes: 64 * 1024 * 1024,
@@ -140,20 +151,12 @@ export async function writeRows(
   session: SinkSession,
   unit: Unit,
   rows: readonly TestRow[],
-  { batchRows = 100, signal = new AbortController().signal }: WriteOptions = {},
+  options: WriteOptions = {},
 ): Promise<Proof> {
-  const encoding = encodingOf(session)
-  const limits = {
-    batchRows: Math.min(batchRows, session.limits?.batchRows ?? 10_000),
-    batchBytes: session.limits?.batchBytes ?? 1024 * 1024,
-  }
-  if (encoding.kind === 'kafka-batch') await loadCompression(encoding.compression)
-  const batches =
-    encoding.kind === 'kafka-batch'
-      ? recordBatches(session, encoding, limits, unit, rows)
-      : plainBatches(session, encoding, limits, unit, rows)
+  const { signal = new AbortController().signal } = options
+  const batches = await batchesOf(session, unit, rows, options)
   const proof: Proof[number][] = []
-  const writers = Array.from({ length: session.limits?.inFlight ?? 4 }, async () => {
+  const writers = Array.from({ length: inFlightOf(session) }, async () => {
     for (const batch of batches) {
       proof.push(...((await session.write(batch, signal)) ?? []))
       batch.bytes.fill(0) // as a pooled buffer is written over: what was not delivered by now is lost
@@ -161,6 +164,54 @@ export async function writeRows(
   })
   await Promise.all(writers)
   return proof
+}
+
+/** Begins as many writes as the session allows at a time, and answers how each ends. */
+export async function beginWrites(
+  session: SinkSession,
+  unit: Unit,
+  rows: readonly TestRow[],
+  options: WriteOptions = {},
+): Promise<{ readonly ended: Promise<readonly WriteEnd[]> }> {
+  const { signal = new AbortController().signal } = options
+  const writes: Promise<WriteEnd>[] = []
+  for (const batch of await batchesOf(session, unit, rows, options)) {
+    const { rows } = batch
+    writes.push(
+      session.write(batch, signal).then(
+        () => ({ rows, acknowledged: true }),
+        () => ({ rows, acknowledged: false }),
+      ),
+    )
+    if (writes.length === inFlightOf(session)) break
+  }
+  return { ended: Promise.all(writes) }
+}
+
+export interface WriteEnd {
+  readonly rows: number
+  readonly acknowledged: boolean
+}
+
+/** The rows as the session asks for them, made as they are taken. */
+async function batchesOf(
+  session: SinkSession,
+  unit: Unit,
+  rows: readonly TestRow[],
+  { batchRows = 100 }: WriteOptions = {},
+): Promise<Generator<MessageBatch>> {
+  const encoding = encodingOf(session)
+  const limits = {
+    batchRows: Math.min(batchRows, session.limits?.batchRows ?? 10_000),
+    batchBytes: session.limits?.batchBytes ?? 1024 * 1024,
+  }
+  if (encoding.kind !== 'kafka-batch') return plainBatches(session, encoding, limits, unit, rows)
+  await loadCompression(encoding.compression)
+  return recordBatches(session, encoding, limits, unit, rows)
+}
+
+function inFlightOf({ limits }: SinkSession): number {
+  return limits?.inFlight ?? 4
 }
 
 /** What the sink reads back of a job that was delivered with this proof. */
