@@ -1,7 +1,7 @@
 /** Google Cloud Pub/Sub, through `@google-cloud/pubsub`. */
 
 import { loadDriver } from '../core/driver.ts'
-import { DeliveryError } from '../core/errors.ts'
+import { CancelledError, DeliveryError } from '../core/errors.ts'
 import { eventHeaders, idHeaderOf } from './cloud-events.ts'
 import { within } from './deadline.ts'
 import { type Connection, connect } from './pubsub/connection.ts'
@@ -101,6 +101,8 @@ function pubsubSession(
   const columns = [...new Set(orderingKey === undefined ? named : [orderingKey, ...named])]
   const layout = layoutOf(settings, connection.topic)
   const publishing = { connection, layout, lines, where: `Pub/Sub topic "${settings.topic}"` }
+  // gRPC lets calls that are under way go on when their channel closes
+  const ended = new AbortController()
   return {
     asks: { ids: idAttribute !== undefined, sharedMemory: true, ...(columns.length > 0 ? { columns } : {}) },
     limits: {
@@ -109,8 +111,9 @@ function pubsubSession(
       batchBytes,
       lingerMs,
     },
-    write: (batch, signal) => publish(publishing, batch, [signal, hurry]),
+    write: (batch, signal) => publish(publishing, batch, [signal, hurry, ended.signal]),
     async close() {
+      ended.abort(new CancelledError('the Pub/Sub session was closed'))
       connection.close()
     },
   }

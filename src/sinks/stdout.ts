@@ -1,8 +1,10 @@
 import { write } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
 import { z } from 'zod'
+import { CancelledError } from '../core/errors.ts'
 import { checkOptions } from './options.ts'
 import { DeliveryError, type Sink } from './sink.ts'
+import { unlessAborted } from './unless-aborted.ts'
 
 export interface StdoutSinkOptions {
   /** What requests call it: `{ "type": "stdout", "name": name }`. Default `stdout`. */
@@ -28,27 +30,35 @@ export function stdoutSink(options: StdoutSinkOptions = {}): Sink {
   return {
     type: 'stdout',
     name,
-    open: async () => ({
-      encoding: { kind: 'ndjson' },
-      // a part of a batch that was written cannot be taken back
-      retries: 'own',
-      limits: { inFlight: 1 },
-      write(batch, signal) {
-        const written = turn.then(() => writeAll(fd, batch.bytes, signal))
-        turn = written.catch(() => {})
-        return written
-      },
-      async close() {},
-    }),
+    open: async () => {
+      const ended = new AbortController()
+      return {
+        encoding: { kind: 'ndjson' },
+        // a part of a batch that was written cannot be taken back
+        retries: 'own',
+        limits: { inFlight: 1 },
+        write(batch, signal) {
+          const signals = [signal, ended.signal]
+          const written = turn.then(() => {
+            for (const each of signals) each.throwIfAborted()
+            return writeAll(fd, batch.bytes)
+          })
+          turn = written.catch(() => {})
+          return unlessAborted(signals, () => written)
+        },
+        async close() {
+          ended.abort(new CancelledError('the session was closed'))
+        },
+      }
+    },
   }
 }
 
 /**
- * Not through `process.stdout`, which stops the whole process while a pipe is full. What is begun is brought to its end: half a line
- * would spoil what comes behind it.
+ * Not through `process.stdout`, which stops the whole process while a pipe is full. What is begun is brought to its end, also when
+ * nobody waits for it any more: half a line would spoil what comes behind it.
  */
-async function writeAll(fd: number, bytes: Uint8Array, signal: AbortSignal): Promise<void> {
-  signal.throwIfAborted()
+async function writeAll(fd: number, bytes: Uint8Array): Promise<void> {
   for (let done = 0; done < bytes.length; ) {
     const { error, count } = await writeSome(fd, bytes.subarray(done))
     if (error === null) done += count

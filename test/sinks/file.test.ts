@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gunzipSync, zstdDecompressSync } from 'node:zlib'
@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type FileSinkOptions, fileSink } from '../../src/sinks/file.ts'
 import { testSink } from '../../src/testing/sink.ts'
 import {
+  beginWrites,
   checkpoint,
   deliver,
   openSession,
@@ -42,6 +43,9 @@ describe.each<Omit<FileSinkOptions, 'name' | 'dir'>>([
       return sink
     },
     read: async sink => readLines(dirs.get(sink)!),
+    ordered: true,
+    // a local disk neither hangs nor goes away as a test could order it, and takes every row
+    faults: { forbid: sink => writeFile(dirs.get(sink)!, 'no directory') },
   })
   it.each(tests)('$name', async ({ run }) => run())
 })
@@ -52,6 +56,27 @@ describe('fileSink', () => {
     const problems = ['name', 'dir', 'maxFileBytes', 'compression'].map(path => expect.objectContaining({ path }))
     expect(() => fileSink(wrong)).toThrow(expect.objectContaining({ code: 'invalid_config', problems }))
   })
+
+  it.each<Partial<FileSinkOptions>>([{}, { maxFileBytes: 1 << 20 }, { compression: 'gzip' }])(
+    'leaves nothing of a write that was under way when the session was closed, with %o',
+    async options => {
+      const { dir, job } = fixture(options)
+      const session = await openSession(job)
+      const unit = testUnit(job, 0)
+      await session.begin?.(unit)
+      // a megabyte and more, so that the next write begins another file where they are cut
+      await writeRows(
+        session,
+        unit,
+        testRows(12, () => 'x'.repeat(100_000)),
+      )
+      const { ended } = await beginWrites(session, unit, testRows(5_000), { batchRows: 5_000 })
+      await session.close()
+      await ended
+      expect(await readdir(dir)).toEqual([])
+      expect(await openFilesIn(dir)).toEqual([])
+    },
+  )
 
   it('cuts files by size, numbers them, and shows them all at the commit', async () => {
     const { dir, job } = fixture({ maxFileBytes: 1 << 20 })
@@ -316,6 +341,13 @@ async function readLines(dir: string): Promise<string[]> {
   const texts = await Promise.all(names.map(name => readText(join(dir, name))))
   for (const text of texts) expect(text.at(-1)).toBe('\n')
   return texts.flatMap(text => text.slice(0, -1).split('\n'))
+}
+
+/** Those that this process has open, where the system tells; they may be gone from the directory. */
+async function openFilesIn(dir: string): Promise<string[]> {
+  const fds = await readdir('/proc/self/fd').catch(() => [])
+  const paths = await Promise.all(fds.map(fd => readlink(`/proc/self/fd/${fd}`).catch(() => '')))
+  return paths.filter(path => path.startsWith(dir))
 }
 
 async function readText(path: string): Promise<string> {

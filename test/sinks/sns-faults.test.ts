@@ -1,3 +1,4 @@
+import { SNSClient } from '@aws-sdk/client-sns'
 import { describe, expect, test } from 'vitest'
 import type { DeliveryError } from '../../src/core/errors.ts'
 import { type SnsSinkOptions, snsSink } from '../../src/sinks/sns.ts'
@@ -148,6 +149,24 @@ await describeWith('moto', 'snsSink, when SNS does not take what it is sent', ({
       controller.abort(new Error('enough'))
       expect((await writing).message).toBe('enough')
       await session.close()
+    })
+
+    test("is left when the session is closed, also where the client is the host's", async () => {
+      const { relay, topic } = await fixture()
+      const asked = new Promise<void>(resolve => {
+        relay.rule = onPublish(() => {
+          resolve()
+          return 'silence'
+        })
+      })
+      const client = new SNSClient({ region: 'eu-west-1', endpoint: relay.url, credentials: CREDENTIALS })
+      const job = testJob(snsSink({ name: 'test', topicArn: topic.arn, client }))
+      const session = await openSession(job)
+      const writing = rejection(writeRows(session, testUnit(job, 0), testRows(500)))
+      await asked
+      await session.close()
+      expect((await writing).message).toBe('the SNS session was closed')
+      client.destroy()
     })
   })
 

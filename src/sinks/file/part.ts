@@ -14,6 +14,7 @@ export class Part {
   /** Of the final names, without number and extension. */
   readonly #stem: string
   readonly #pieces: Piece[] = []
+  #writing: Promise<unknown> = Promise.resolve()
 
   constructor(settings: FileSettings, unit: Unit, watermarks: ReadonlyMap<number, number>) {
     this.#settings = settings
@@ -33,7 +34,9 @@ export class Part {
     if (maxFileBytes !== undefined && this.#current().bytes >= maxFileBytes) this.#cut()
     const piece = this.#current()
     // always retryable: the other kind would refuse these rows, and no row is at fault
-    await attempt(`write to ${piece.names.temporary}`, () => piece.write(batch.name, batch.bytes), true)
+    const write = attempt(`write to ${piece.names.temporary}`, () => piece.write(batch.name, batch.bytes), true)
+    this.#writing = write.catch(() => {})
+    await write
   }
 
   async publish(): Promise<void> {
@@ -53,6 +56,7 @@ export class Part {
   }
 
   async discard(): Promise<void> {
+    await this.#writing // it would make the file that is to be gone
     for (const piece of this.#pieces) await attempt(`remove ${piece.names.temporary}`, () => piece.discard())
   }
 

@@ -17,15 +17,15 @@ export function makeClient(sns: Sns, { region, credentials, endpoint, maxRequest
   })
 }
 
-/** Settles as the request that `send` makes, or rejects at the deadline and when the signal aborts. The client sets no deadline. */
+/** Settles as the request that `send` makes, or rejects at the deadline and when a signal aborts. The client sets no deadline. */
 export function timed<T>(
   { topicArn, timeoutMs }: SnsSettings,
-  signal: AbortSignal,
+  signals: readonly AbortSignal[],
   send: (options: { abortSignal: AbortSignal }) => Promise<T>,
 ): Promise<T> {
   const late = () =>
     new DeliveryError(`SNS topic ${topicArn}: no answer within ${timeoutMs / 1_000} s (timeoutMs)`, {
       code: 'destination_unavailable',
     })
-  return within(timeoutMs, [signal], late, abortSignal => send({ abortSignal }))
+  return within(timeoutMs, signals, late, abortSignal => send({ abortSignal }))
 }

@@ -13,26 +13,32 @@ export class Publication {
   readonly #client: SNSClient
   readonly #settings: SnsSettings
   readonly #limit: LimitFunction
-  readonly #signal: AbortSignal
+  readonly #signals: readonly AbortSignal[]
   readonly #failed = new Map<number, DeliveryError>()
   /** A whole request failed, as would those that were not begun: they are not. */
   #stopped: DeliveryError | undefined
 
-  constructor(sns: Sns, client: SNSClient, settings: SnsSettings, limit: LimitFunction, signal: AbortSignal) {
+  constructor(
+    sns: Sns,
+    client: SNSClient,
+    settings: SnsSettings,
+    limit: LimitFunction,
+    signals: readonly AbortSignal[],
+  ) {
     this.#sns = sns
     this.#client = client
     this.#settings = settings
     this.#limit = limit
-    this.#signal = signal
+    this.#signals = signals
   }
 
   /**
-   * Settles when no request is under way any more: with the rows that SNS did not take, by position. Rejects when the signal aborts, and
+   * Settles when no request is under way any more: with the rows that SNS did not take, by position. Rejects when a signal aborts, and
    * with what the set-up is wrong in.
    */
   async publish(chains: readonly Chain[]): Promise<ReadonlyMap<number, DeliveryError>> {
     await Promise.all(chains.map(chain => this.#follow(chain)))
-    this.#signal.throwIfAborted()
+    for (const signal of this.#signals) signal.throwIfAborted()
     if (this.#stopped?.code === 'destination_misconfigured') throw this.#stopped
     return this.#failed
   }
@@ -49,7 +55,8 @@ export class Publication {
 
   /** Never rejects. Answers why some of the messages are to be tried again, if any are. */
   async #send(messages: readonly Message[]): Promise<DeliveryError | undefined> {
-    if (this.#stopped || this.#signal.aborted) return this.#fail(messages, this.#stopped ?? UNSENT)
+    if (this.#stopped || this.#signals.some(({ aborted }) => aborted))
+      return this.#fail(messages, this.#stopped ?? UNSENT)
     try {
       return this.#judge(messages, await this.#request(messages))
     } catch (error) {
@@ -71,7 +78,7 @@ export class Publication {
       TopicArn: this.#settings.topicArn,
       PublishBatchRequestEntries: messages.map(({ entry }, index) => ({ Id: String(index), ...entry })),
     })
-    return timed(this.#settings, this.#signal, options => this.#client.send(command, options))
+    return timed(this.#settings, this.#signals, options => this.#client.send(command, options))
   }
 
   /** A message counts as taken only where the answer says so. */

@@ -1,6 +1,6 @@
 import type { SNSClient } from '@aws-sdk/client-sns'
 import pLimit from 'p-limit'
-import { DeliveryError } from '../../core/errors.ts'
+import { CancelledError, DeliveryError } from '../../core/errors.ts'
 import type { SinkSession } from '../sink.ts'
 import type { Sns } from './client.ts'
 import { readMessages } from './messages.ts'
@@ -24,6 +24,7 @@ const BATCH_BYTES = 4 * 1024 * 1024
 export function snsSession(settings: SnsSettings, { sns, client, topic }: Opened): SinkSession {
   const { fifo, maxRequests, idAttribute, attributes, group } = settings
   const limit = pLimit(maxRequests)
+  const ended = new AbortController()
   const deliveries = new Map<string, number>()
   const values = [...Object.values(attributes), ...(group ? [group] : [])]
   const columns = [...new Set(values.flatMap(value => (typeof value === 'string' ? [] : [value.column])))]
@@ -41,12 +42,13 @@ export function snsSession(settings: SnsSettings, { sns, client, topic }: Opened
     async write(batch, signal) {
       const { messages, refused } = readMessages(batch, settings, topic, deliveries.get(batch.unit) ?? 0)
       const chains = fifo ? byGroup(messages, topic.maxBytes, maxRequests) : sideBySide(messages, topic.maxBytes)
-      const publication = new Publication(sns, client, settings, limit, signal)
+      const publication = new Publication(sns, client, settings, limit, [signal, ended.signal])
       const failed = new Map([...refused, ...(await publication.publish(chains))])
       if (failed.size > 0) throw partly(batch.rows, failed)
     },
 
     async close() {
+      ended.abort(new CancelledError('the SNS session was closed'))
       if (!settings.client) client.destroy()
     },
   }

@@ -41,7 +41,7 @@ async function readAttributes(
 ): Promise<Readonly<Record<string, string>>> {
   const command = new sns.GetTopicAttributesCommand({ TopicArn: settings.topicArn })
   try {
-    const { Attributes = {} } = await timed(settings, signal, options => client.send(command, options))
+    const { Attributes = {} } = await timed(settings, [signal], options => client.send(command, options))
     return Attributes
   } catch (error) {
     signal.throwIfAborted()

@@ -1,9 +1,10 @@
 /** Writes of a webhook: each batch is a request, or several where the endpoint finds it too large. */
 import pLimit from 'p-limit'
-import { DeliveryError, isMillraceError } from '../../core/errors.ts'
+import { CancelledError, DeliveryError, isMillraceError } from '../../core/errors.ts'
 import { type EventHeaders, eventHeaders } from '../cloud-events.ts'
 import { within } from '../deadline.ts'
 import { type CloudEvents, type MessageBatch, type SinkSession, textBytes } from '../sink.ts'
+import { unlessAborted } from '../unless-aborted.ts'
 import { asDeliveryError, failureOf, TOO_LARGE } from './answers.ts'
 import { BODIES, bodyOf, COMPRESS, type Rows } from './body.ts'
 import type { Route, WebhookResponse } from './dispatchers.ts'
@@ -16,6 +17,7 @@ export function webhookSession(settings: WebhookSettings, route: Route, events: 
   const deliverer = new Deliverer(settings, route, event)
   // over all units of the job, which each have `inFlight` of their own
   const limit = pLimit(concurrency)
+  const ended = new AbortController()
   return {
     encoding: BODIES[body].encoding,
     // what a dispatcher of the host does with a body is not known
@@ -27,23 +29,20 @@ export function webhookSession(settings: WebhookSettings, route: Route, events: 
       ...(lingerMs === undefined ? {} : { lingerMs }),
     },
     stableBatches: lingerMs === undefined,
-    write: (batch, signal) => unlessAborted(signal, () => limit(() => deliverer.deliver(batch, signal))),
-    close: () => route.close(),
+    // what waits for its turn is not to wait on when it is not wanted any more
+    write: (batch, signal) => {
+      const signals = [signal, ended.signal]
+      return unlessAborted(signals, () => limit(() => deliverer.deliver(batch, signals)))
+    },
+    close() {
+      ended.abort(new CancelledError('the webhook session was closed'))
+      return route.close()
+    },
   }
 }
 
-/** What waits for its turn is not to wait on when it is not wanted any more. */
-async function unlessAborted(signal: AbortSignal, work: () => Promise<void>): Promise<void> {
-  signal.throwIfAborted()
-  const aborted = Promise.withResolvers<never>()
-  const onAbort = (): void => aborted.reject(signal.reason)
-  signal.addEventListener('abort', onAbort, { once: true })
-  try {
-    await Promise.race([work(), aborted.promise])
-  } finally {
-    signal.removeEventListener('abort', onAbort)
-  }
-}
+/** Each ends the delivery. */
+type Signals = readonly AbortSignal[]
 
 /** Of a batch that is sent in pieces. */
 interface Progress {
@@ -96,23 +95,23 @@ class Deliverer {
     }
   }
 
-  async deliver(batch: MessageBatch, signal: AbortSignal): Promise<void> {
+  async deliver(batch: MessageBatch, signals: Signals): Promise<void> {
     const all = { start: 0, end: batch.rows }
     const progress = this.#inPieces.get(batch.name)
-    if (progress) return this.#deliverPieces(batch, all, progress, signal)
+    if (progress) return this.#deliverPieces(batch, all, progress, signals)
     try {
-      await this.#send(batch, all, signal)
+      await this.#send(batch, all, signals)
     } catch (error) {
       if (!(error instanceof TooLarge)) throw error
       if (batch.rows === 1) throw this.#oversized()
       const progress = { settled: new Set<string>(), refused: new Map<number, DeliveryError>() }
       this.#inPieces.set(batch.name, progress)
-      await this.#deliverPieces(batch, all, progress, signal)
+      await this.#deliverPieces(batch, all, progress, signals)
     }
   }
 
-  async #deliverPieces(batch: MessageBatch, all: Rows, progress: Progress, signal: AbortSignal): Promise<void> {
-    for (const half of halvesOf(all)) await this.#deliverPiece(batch, half, progress, signal)
+  async #deliverPieces(batch: MessageBatch, all: Rows, progress: Progress, signals: Signals): Promise<void> {
+    for (const half of halvesOf(all)) await this.#deliverPiece(batch, half, progress, signals)
     this.#inPieces.delete(batch.name)
     const { refused } = progress
     if (refused.size === 0) return
@@ -121,15 +120,15 @@ class Deliverer {
   }
 
   /** Resolves when each of the rows was delivered or refused for good. */
-  async #deliverPiece(batch: MessageBatch, rows: Rows, progress: Progress, signal: AbortSignal): Promise<void> {
+  async #deliverPiece(batch: MessageBatch, rows: Rows, progress: Progress, signals: Signals): Promise<void> {
     const { start, end } = rows
     const key = keyOf(batch, rows)
     if (progress.settled.has(key)) return
     try {
-      await this.#send(batch, rows, signal)
+      await this.#send(batch, rows, signals)
     } catch (error) {
       if (error instanceof TooLarge && end - start > 1) {
-        for (const half of halvesOf(rows)) await this.#deliverPiece(batch, half, progress, signal)
+        for (const half of halvesOf(rows)) await this.#deliverPiece(batch, half, progress, signals)
       } else {
         const refusal = error instanceof TooLarge ? this.#oversized() : error
         if (!isRefusal(refusal)) throw refusal
@@ -140,13 +139,13 @@ class Deliverer {
   }
 
   /** Resolves when the endpoint has taken the rows; rejects with `TooLarge` if they are to be sent in smaller pieces. */
-  async #send(batch: MessageBatch, rows: Rows, signal: AbortSignal): Promise<void> {
+  async #send(batch: MessageBatch, rows: Rows, signals: Signals): Promise<void> {
     const { body: kind, compression } = this.#settings
     const raw = bodyOf(batch, rows, BODIES[kind].encoding)
     const body = await COMPRESS[compression](raw)
     const size = { rawBytes: raw.length, sentBytes: body.length }
     if (rows.end - rows.start > 1 && isAtLeast(size, this.#tooLarge)) throw new TooLarge()
-    const response = await this.#post(keyOf(batch, rows), body, this.#idOf(batch, rows), signal)
+    const response = await this.#post(keyOf(batch, rows), body, this.#idOf(batch, rows), signals)
     if (response.statusCode === TOO_LARGE) {
       if (!this.#tooLarge || isAtLeast(this.#tooLarge, size)) this.#tooLarge = size
       throw new TooLarge()
@@ -164,7 +163,7 @@ class Deliverer {
     key: string,
     body: Uint8Array,
     own: Readonly<Record<string, string>>,
-    signal: AbortSignal,
+    signals: Signals,
   ): Promise<WebhookResponse> {
     const { timeoutMs } = this.#settings
     const { origin, pathname, search } = this.#url
@@ -174,7 +173,7 @@ class Deliverer {
       })
     let response: WebhookResponse | undefined
     try {
-      await within(timeoutMs, [signal], late, async stop => {
+      await within(timeoutMs, signals, late, async stop => {
         response = await this.#route.dispatcher.request({
           origin,
           path: pathname + search,
@@ -195,7 +194,7 @@ class Deliverer {
     } catch (error) {
       // the status says all, however the rest of the answer ended
       if (response) return response
-      signal.throwIfAborted()
+      for (const signal of signals) signal.throwIfAborted()
       throw asDeliveryError(origin, error)
     }
     return response!
