@@ -47,10 +47,11 @@ async function download(jars: string): Promise<void> {
 
 export async function startApacheKafka(jars: string): Promise<Started<KafkaFacts>> {
   const dir = await workDirectory('kafka')
-  const [plain, secure, controller] = (await freePorts(3)) as [number, number, number]
+  const [plain, secure, controller, via, behind] = (await freePorts(5)) as [number, number, number, number, number]
+  const door = { via, behind }
   const password = randomBytes(12).toString('hex')
   const properties = join(dir, 'kafka.properties')
-  await writeFile(properties, configuration({ dir, plain, secure, controller, password }))
+  await writeFile(properties, configuration({ dir, plain, secure, controller, door, password }))
   const [ca] = await Promise.all([makeCertificate(dir, password), format(jars, properties)])
   const brokers = [`127.0.0.1:${plain}`]
   const { stop } = await startServer({
@@ -60,7 +61,8 @@ export async function startApacheKafka(jars: string): Promise<Started<KafkaFacts
     ready: () => answersMetadata(brokers),
     timeoutMs: 90_000,
   })
-  return { facts: { brokers, secure: { brokers: [`127.0.0.1:${secure}`], ca, username: USER, password } }, stop }
+  const facts = { brokers, secure: { brokers: [`127.0.0.1:${secure}`], ca, username: USER, password }, door }
+  return { facts, stop }
 }
 
 /** As Kafka's own `kafka-server-start.sh` has them: with a smaller heap most of a broker's time goes into collecting batches. */
@@ -86,6 +88,7 @@ interface Configuration {
   readonly plain: number
   readonly secure: number
   readonly controller: number
+  readonly door: { readonly via: number; readonly behind: number }
   readonly password: string
 }
 
@@ -107,12 +110,12 @@ group.initial.rebalance.delay.ms=0
 }
 
 /** Topics are created on demand, as is Kafka's default: so a test notices a client that asks for one that it must not create. */
-function configuration({ dir, plain, secure, controller, password }: Configuration): string {
+function configuration({ dir, plain, secure, controller, door, password }: Configuration): string {
   const login = 'org.apache.kafka.common.security.plain.PlainLoginModule'
   return `${singleNode(controller)}
-listeners=PLAIN://127.0.0.1:${plain},SECURE://127.0.0.1:${secure},CONTROLLER://127.0.0.1:${controller}
-advertised.listeners=PLAIN://127.0.0.1:${plain},SECURE://127.0.0.1:${secure}
-listener.security.protocol.map=PLAIN:PLAINTEXT,SECURE:SASL_SSL,CONTROLLER:PLAINTEXT
+listeners=PLAIN://127.0.0.1:${plain},SECURE://127.0.0.1:${secure},DOOR://127.0.0.1:${door.behind},CONTROLLER://127.0.0.1:${controller}
+advertised.listeners=PLAIN://127.0.0.1:${plain},SECURE://127.0.0.1:${secure},DOOR://127.0.0.1:${door.via}
+listener.security.protocol.map=PLAIN:PLAINTEXT,SECURE:SASL_SSL,DOOR:PLAINTEXT,CONTROLLER:PLAINTEXT
 listener.name.secure.sasl.enabled.mechanisms=PLAIN
 listener.name.secure.plain.sasl.jaas.config=${login} required user_${USER}="${password}";
 listener.name.secure.ssl.keystore.location=${join(dir, 'keystore.p12')}

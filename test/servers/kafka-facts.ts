@@ -10,6 +10,11 @@ export type KafkaFacts = {
     readonly username: string
     readonly password: string
   } | null
+  /**
+   * A third listener: the broker listens on `behind` and calls itself by `via` there, a port where nobody listens until a test puts
+   * something in between; one test file at a time. Null where the way it was started offers none.
+   */
+  readonly door: { readonly via: number; readonly behind: number } | null
 }
 
 /** Resolves when a broker answers a Metadata request, which it does only once it can serve; one attempt. */

@@ -32,5 +32,5 @@ export async function startRedpanda(): Promise<Started<KafkaFacts>> {
     .start()
   const brokers = [`127.0.0.1:${port}`]
   await answersMetadata(brokers)
-  return { facts: { brokers, secure: null }, stop: async () => void (await container.stop()) }
+  return { facts: { brokers, secure: null, door: null }, stop: async () => void (await container.stop()) }
 }

@@ -13,7 +13,7 @@ export const kafka: TestServer<KafkaFacts> = {
     if (given) {
       const brokers = given.split(',')
       await answersMetadata(brokers)
-      return { facts: { brokers, secure: null }, stop: async () => {} }
+      return { facts: { brokers, secure: null, door: null }, stop: async () => {} }
     }
     if (await hasContainers()) return startRedpanda()
     const jars = await kafkaJars()

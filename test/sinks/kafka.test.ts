@@ -1,16 +1,22 @@
 import { Consumer, type Message } from '@platformatic/kafka'
 import fc from 'fast-check'
 import { Partitioners } from 'kafkajs'
-import { describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type KafkaSinkOptions, kafkaSink } from '../../src/sinks/kafka.ts'
 import type { SinkSession } from '../../src/sinks/sink.ts'
 import { testSink } from '../../src/testing/sink.ts'
 import { describeWith } from '../servers/need.ts'
+import { openTunnel, type Tunnel } from '../servers/tunnel.ts'
 import { openSession, writeAndGather, writeRows } from './kafka/framed.ts'
 import { type ReadRecord, topicsOf } from './kafka/topics.ts'
 
-await describeWith('kafka', 'kafkaSink', ({ brokers }) => {
+await describeWith('kafka', 'kafkaSink', ({ brokers, door }) => {
   const topics = topicsOf(brokers)
+  let tunnel: Tunnel
+  beforeAll(async () => {
+    if (door) tunnel = await openTunnel(`127.0.0.1:${door.behind}`, door.via)
+  })
+  afterAll(() => tunnel?.close())
 
   async function withSession<T>(
     options: Partial<KafkaSinkOptions> & { readonly topic: string },
@@ -28,12 +34,27 @@ await describeWith('kafka', 'kafkaSink', ({ brokers }) => {
     const tests = testSink({
       create: () => {
         const topic = topics.newName()
-        return Object.assign(
-          kafkaSink({ name: 'test', brokers, topic, key: 'key', createTopic: { partitions: 4, replicas: 1 } }),
-          { topic },
-        )
+        const options = { topic, key: 'key', createTopic: { partitions: 4, replicas: 1 } }
+        return Object.assign(kafkaSink({ name: 'test', brokers: door ? [tunnel.address] : brokers, ...options }), {
+          topic,
+        })
       },
+      ordered: true,
       read: async ({ topic }) => (await topics.read(topic)).map(({ value }) => value),
+      faults: {
+        ...(door ? { stall: () => tunnel.stall(), interrupt: () => tunnel.cut() } : {}),
+        async turnAway({ topic }) {
+          await topics.setConfig(topic, 'min.insync.replicas', '2')
+          return () => topics.setConfig(topic, 'min.insync.replicas', '1')
+        },
+        // a broker reads no values; but where it compacts, it takes no record without a key
+        refuse: async ({ topic }) => void (await topics.create({ topic, config: { 'cleanup.policy': 'compact' } })),
+        async oversize({ topic }) {
+          await topics.create({ topic, config: { 'max.message.bytes': '20000' } })
+          return 20_000
+        },
+        // a topic that is missing is created here: test/sinks/kafka-open.test.ts has what is told at open
+      },
     })
     test.each(tests)('$name', ({ run }) => run())
   })

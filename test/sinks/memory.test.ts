@@ -7,6 +7,8 @@ describe('memorySink keeps the contract', () => {
   const tests = testSink({
     create: () => memorySink({ name: 'test' }),
     read: async sink => sink.texts(),
+    ordered: true,
+    // memory of the process has no way to misbehave
   })
   it.each(tests)('$name', async ({ run }) => run())
 })

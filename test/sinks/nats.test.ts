@@ -5,6 +5,7 @@ import { type NatsSinkOptions, natsSink } from '../../src/sinks/nats.ts'
 import type { MessageBatch, SinkContext, SinkSession } from '../../src/sinks/sink.ts'
 import { testSink } from '../../src/testing/sink.ts'
 import { describeWith } from '../servers/need.ts'
+import { openTunnel } from '../servers/tunnel.ts'
 import { contextOf, NEVER, rejection } from './kafka/contexts.ts'
 import { batchOf } from './nats/batches.ts'
 import { type Streams, streamsOf } from './nats/streams.ts'
@@ -47,11 +48,29 @@ await describeWith('nats', 'natsSink', ({ server }) => {
     const tests = testSink({
       create: async () => {
         const stream = await streams.create()
-        return Object.assign(natsSink({ name: 'test', servers: server, subject: `${stream}.rows` }), { stream })
+        const tunnel = await openTunnel(server)
+        const sink = natsSink({ name: 'test', servers: tunnel.address, subject: `${stream}.rows` })
+        return Object.assign(sink, { stream, tunnel })
       },
+      ordered: true,
       read: async ({ stream }) => (await streams.read(stream)).map(({ value }) => value),
-      dispose: async ({ stream }) => {
-        await streams.manager.streams.delete(stream)
+      dispose: async ({ stream, tunnel }) => {
+        await tunnel.close()
+        await streams.manager.streams.delete(stream).catch(() => {}) // it may be gone
+      },
+      faults: {
+        stall: ({ tunnel }) => tunnel.stall(),
+        interrupt: ({ tunnel }) => tunnel.cut(),
+        async turnAway({ stream }) {
+          await streams.manager.streams.update(stream, { max_msgs: 130, discard: DiscardPolicy.New })
+          return async () => void (await streams.manager.streams.update(stream, { max_msgs: -1 }))
+        },
+        // the server judges no message by its content: none is refused but for its size
+        async oversize({ stream }) {
+          await streams.manager.streams.update(stream, { max_msg_size: 10_000 })
+          return 10_000
+        },
+        forbid: async ({ stream }) => void (await streams.manager.streams.delete(stream)),
       },
     })
     test.each(tests)('$name', ({ run }) => run())

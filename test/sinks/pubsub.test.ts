@@ -2,9 +2,11 @@ import { inspect } from 'node:util'
 import { PubSub, v1 } from '@google-cloud/pubsub'
 import { afterAll, describe, expect, test } from 'vitest'
 import { pubsubSink } from '../../src/sinks/pubsub.ts'
-import { testSink } from '../../src/testing/sink.ts'
+import type { Sink } from '../../src/sinks/sink.ts'
+import { type SinkFaults, testSink } from '../../src/testing/sink.ts'
 import { openSession, type TestRow, testJob, testRows, testUnit, writeRows } from '../../src/testing/sink-driver.ts'
 import { describeWith } from '../servers/need.ts'
+import { openTunnel } from '../servers/tunnel.ts'
 import { failure, open, reasons, send, sinksAt } from './pubsub/sending.ts'
 import { PROJECT, topicsAt } from './pubsub/topics.ts'
 
@@ -17,11 +19,34 @@ await describeWith('pubsub', 'pubsubSink', async facts => {
   afterAll(() => topics.close())
 
   describe('keeps the contract of sinks', () => {
+    const byOrder: SinkFaults<Sink & { readonly topic: string }> = {
+      async turnAway({ topic }, mark) {
+        await topics.addFault(topic, { code: 'UNAVAILABLE', contains: mark, times: 3 })
+        return undefined
+      },
+      refuse: ({ topic }, mark) => topics.addFault(topic, { code: 'INVALID_ARGUMENT', contains: mark }),
+      forbid: ({ topic }) => topics.permit(topic, []),
+    }
     const tests = testSink({
       create: async () => {
         const topic = await topics.create({ subscribed: control === null })
-        const sink = sinkTo(topic, { orderingKey: 'key', attributes: { key: { column: 'key' } }, idAttribute: 'id' })
-        return Object.assign(sink, { topic })
+        const tunnel = await openTunnel(host)
+        const sink = sinksAt(tunnel.address)(topic, {
+          orderingKey: 'key',
+          attributes: { key: { column: 'key' } },
+          idAttribute: 'id',
+        })
+        return Object.assign(sink, { topic, tunnel })
+      },
+      // pulling answers them in any order
+      ordered: control !== null,
+      dispose: ({ tunnel }) => tunnel.close(),
+      faults: {
+        stall: ({ tunnel }) => tunnel.stall(),
+        interrupt: ({ tunnel }) => tunnel.cut(),
+        oversize: () => 10 * MB,
+        // the rest is for a fake that takes orders
+        ...(control === null ? {} : byOrder),
       },
       // pulling 100,000 messages takes the fake longer than all else
       read: async ({ topic }, expected) => {

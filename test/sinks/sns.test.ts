@@ -1,6 +1,5 @@
-import { describe, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { snsSink } from '../../src/sinks/sns.ts'
-import { testSink } from '../../src/testing/sink.ts'
 import {
   deliver,
   openSession,
@@ -13,28 +12,12 @@ import {
 import { describeWith } from '../servers/need.ts'
 import { rejection } from './kafka/contexts.ts'
 import { startRelay } from './sns/relay.ts'
-import { CREDENTIALS, createTopic, type Topic } from './sns/topics.ts'
+import { CREDENTIALS, createTopic } from './sns/topics.ts'
 
 const MAX_BYTES = 256 * 1024
 
 await describeWith('moto', 'snsSink', ({ endpoint }) => {
   const common = { name: 'test', endpoint, credentials: CREDENTIALS }
-
-  describe.each([false, true])('keeps the contract (FIFO: %s)', fifo => {
-    const topics = new Map<unknown, Topic>()
-    const tests = testSink({
-      async create() {
-        const topic = await createTopic(endpoint, { fifo, queue: false })
-        const sink = snsSink({ ...common, topicArn: topic.arn, ...(fifo ? { group: { column: 'key' } } : {}) })
-        topics.set(sink, topic)
-        return sink
-      },
-      // the one character of the suite that goes as an escape
-      read: async sink => (await topics.get(sink)!.published()).map(body => body.replaceAll('\\uffff', '\uffff')),
-      manyRows: 2_000,
-    })
-    test.each(tests)('$name', async ({ run }) => run())
-  })
 
   test('a message has the attributes, the group and the deduplication id of its row', async () => {
     const topic = await createTopic(endpoint, { fifo: true })

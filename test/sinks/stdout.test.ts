@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { stdoutSink } from '../../src/sinks/stdout.ts'
 import { testSink } from '../../src/testing/sink.ts'
 import { openSession, testJob, testRows, testUnit, writeRows } from '../../src/testing/sink-driver.ts'
+import { openPipe } from './stdout/pipe.ts'
 
 const run = promisify(execFile)
 
@@ -23,7 +24,7 @@ function openFile(): { readonly path: string; readonly fd: number } {
   return { path, fd: openSync(path, 'w') }
 }
 
-describe('stdoutSink keeps the contract', () => {
+describe('stdoutSink keeps the contract with a file', () => {
   const files = new Map<unknown, ReturnType<typeof openFile>>()
   const tests = testSink({
     create() {
@@ -37,6 +38,22 @@ describe('stdoutSink keeps the contract', () => {
       return text === '' ? [] : text.slice(0, -1).split('\n')
     },
     dispose: async sink => closeSync(files.get(sink)!.fd),
+    ordered: true,
+  })
+  it.each(tests)('$name', async ({ run }) => run())
+})
+
+describe('stdoutSink keeps the contract with a pipe', () => {
+  const tests = testSink({
+    async create() {
+      const pipe = await openPipe(join(dir, String(count++)))
+      return Object.assign(stdoutSink({ fd: pipe.fd }), { pipe })
+    },
+    read: async ({ pipe }) => pipe.lines(),
+    dispose: async ({ pipe }) => pipe.close(),
+    ordered: true,
+    // a pipe whose reader is gone stays so, and one that reads takes every row
+    faults: { stall: ({ pipe }) => pipe.stall() },
   })
   it.each(tests)('$name', async ({ run }) => run())
 })

@@ -6,7 +6,6 @@ import { streamContext } from '../../src/core/streams.ts'
 import type { SinkSession } from '../../src/sinks/sink.ts'
 import type { WebhookSinkOptions } from '../../src/sinks/webhook/options.ts'
 import { webhookSink } from '../../src/sinks/webhook.ts'
-import { testSink } from '../../src/testing/sink.ts'
 import {
   deliver,
   openSession,
@@ -50,30 +49,6 @@ async function fixture(answer?: ReceiverOptions['answer'], options: Partial<Webh
 }
 
 const json = (rows: readonly TestRow[]): string[] => rows.map(row => row.json)
-
-describe.each<{ title: string; options: Partial<WebhookSinkOptions>; secure?: boolean; manyRows?: number }>([
-  { title: 'arrays', options: {} },
-  {
-    title: 'gzipped lines over TLS',
-    options: { body: 'ndjson', compression: 'gzip', tls: { ca: CERTIFICATE } },
-    secure: true,
-  },
-  { title: 'signed arrays, zstd', options: { compression: 'zstd', hashKey: 'key', lingerMs: 50 } },
-  { title: 'row by row', options: { body: 'row' }, manyRows: 3_000 },
-])('the webhook sink keeps the contract: $title', ({ options, secure = false, manyRows = 100_000 }) => {
-  const receiverOf = new Map<unknown, Receiver>()
-  const tests = testSink({
-    manyRows,
-    async create() {
-      const receiver = await receive({ secure })
-      const sink = sinkTo(receiver, options)
-      receiverOf.set(sink, receiver)
-      return sink
-    },
-    read: async sink => receiverOf.get(sink)!.rows,
-  })
-  it.each(tests)('$name', async ({ run }) => run())
-})
 
 describe('a request of the webhook sink', () => {
   test('is a POST to the URL with the rows as a JSON array', async () => {
@@ -316,6 +291,30 @@ describe('opening the webhook sink', () => {
     expect(receiver.rows.toSorted()).toEqual(json(testRows(300)).toSorted())
     expect(agent.closed).toBe(false)
     await agent.close()
+  })
+
+  test("ends its requests when it is closed, also those of the host's own dispatcher", async () => {
+    const { promise: asked, resolve } = Promise.withResolvers<void>()
+    const receiver = await receive({
+      answer() {
+        resolve()
+        return 'hang'
+      },
+    })
+    const agent = new Agent()
+    const job = testJob(webhookSink({ name: 'test', url: receiver.url, dispatcher: agent, concurrency: 1 }))
+    const session = await openSession(job)
+    const writes = [0, 1].map(number => writeRows(session, testUnit(job, number), testRows(3)))
+    const ends = Promise.allSettled(writes)
+    await asked
+    await session.close()
+    const closed = {
+      status: 'rejected',
+      reason: expect.objectContaining({ message: 'the webhook session was closed' }),
+    }
+    expect(await ends).toEqual([closed, closed])
+    expect(receiver.requests).toHaveLength(1)
+    await agent.destroy()
   })
 
   test('takes whatever has a request method, such as the dispatcher of another version', async () => {

@@ -24,6 +24,8 @@ export interface ReadRecord {
 export interface Topics {
   newName(): string
   create(options?: {
+    /** Default: a new name. */
+    readonly topic?: string
     readonly partitions?: number
     readonly replicas?: number
     readonly config?: Readonly<Record<string, string>>
@@ -66,8 +68,7 @@ export function topicsOf(brokers: readonly string[]): Topics {
       }
     })
 
-  const create: Topics['create'] = async ({ partitions = 4, replicas = 1, config = {} } = {}) => {
-    const topic = `millrace-${randomUUID()}`
+  const create: Topics['create'] = async ({ topic = newName(), partitions = 4, replicas = 1, config = {} } = {}) => {
     const configEntries = Object.entries(config).map(([name, value]) => ({ name, value }))
     await asAdmin(admin =>
       admin.createTopics({
@@ -92,7 +93,7 @@ export function topicsOf(brokers: readonly string[]): Topics {
   return {
     create,
     exists,
-    newName: () => `millrace-${randomUUID()}`,
+    newName,
     partitions: async topic => (await endsOf(topic)).length,
     config: configOf,
     async setConfig(topic, name, value) {
@@ -115,6 +116,10 @@ export function topicsOf(brokers: readonly string[]): Topics {
       return ends.length === 0 ? [] : consume(kafka, topic, new Map(ends))
     },
   }
+}
+
+function newName(): string {
+  return `millrace-${randomUUID()}`
 }
 
 /** `ends`: of each partition that holds anything. */
