@@ -11,24 +11,28 @@ export function httpSink({ name, url, token }: HttpSinkOptions): Sink {
   return {
     type: 'http',
     name,
-    open: async () => ({
-      encoding: { kind: 'ndjson' },
-      limits: { inFlight: 8, batchRows: 500 },
-      // the endpoint recognises what it has seen by the batch's name
-      stableBatches: true,
+    async open() {
+      const closed = new AbortController()
+      return {
+        encoding: { kind: 'ndjson' },
+        limits: { inFlight: 8, batchRows: 500 },
+        stableBatches: true, // the endpoint recognises what it has seen by the batch's name
 
-      async write(batch, signal) {
-        const headers = { 'idempotency-key': batch.name, ...(token ? { authorization: `Bearer ${token}` } : {}) }
-        const response = await fetch(url, { method: 'POST', body: batch.bytes, headers, signal })
-        if (response.ok) return
-        const retryAfter = Number(response.headers.get('retry-after'))
-        throw new DeliveryError(`HTTP ${response.status}`, {
-          retryable: response.status === 429 || response.status >= 500,
-          ...(retryAfter > 0 ? { retryAfterMs: retryAfter * 1_000 } : {}),
-        })
-      },
+        async write(batch, signal) {
+          const headers = { 'idempotency-key': batch.name, ...(token ? { authorization: `Bearer ${token}` } : {}) }
+          const either = AbortSignal.any([signal, closed.signal])
+          const response = await fetch(url, { method: 'POST', body: batch.bytes, headers, signal: either })
+          if (response.ok) return
+          const retryAfterMs = 1_000 * Number(response.headers.get('retry-after'))
+          const retryable = response.status === 429 || response.status >= 500
+          throw new DeliveryError(`HTTP ${response.status}`, {
+            retryable,
+            ...(retryAfterMs > 0 ? { retryAfterMs } : {}),
+          })
+        },
 
-      async close() {},
-    }),
+        close: async () => closed.abort(),
+      }
+    },
   }
 }
