@@ -25,8 +25,8 @@ export interface DeliveryInput {
   readonly session: SinkSession
   /** Of chunk 0. */
   readonly rows: readonly TestRow[]
-  /** Before each attempt at a batch. `written`: rows of the writes that have resolved. */
-  readonly beforeWrite?: (written: number) => Promise<void>
+  /** Before each attempt at a batch. `begun`: rows of the attempts before. */
+  readonly beforeWrite?: (begun: number) => Promise<void>
 }
 
 export interface Delivery {
@@ -58,6 +58,7 @@ export function startDelivery({ job, session, rows, beforeWrite }: DeliveryInput
   const lanes = createLanes(0)
   const access = { byteLength: file.length, read: async (start: number, end: number) => file.slice(start, end) }
   const meanBytes = rows.reduce((sum, row) => sum + sizeOf(row), 0) / Math.max(1, rows.length)
+  let begun = 0
   let moves = 0
   let over = false
 
@@ -77,7 +78,8 @@ export function startDelivery({ job, session, rows, beforeWrite }: DeliveryInput
   }
 
   const write: SinkSession['write'] = async (batch, signal) => {
-    await beforeWrite?.(progress.writtenRows)
+    begun += batch.rows
+    await beforeWrite?.(begun - batch.rows)
     moves++
     try {
       const proof = await session.write(batch, signal)

@@ -128,8 +128,8 @@ function interruptCase<S extends Sink>(
           session,
           rows,
           // what is in flight by then is hit in the middle
-          async beforeWrite(written) {
-            if (!going && written >= 300) {
+          async beforeWrite(begun) {
+            if (!going && begun >= rows.length / 2) {
               going = true
               Promise.resolve(interrupt(sink)).then(gone.resolve, gone.reject)
             }

@@ -8,6 +8,7 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { CancelledError, isMillraceError } from '../core/errors.ts'
+import type { Json } from '../core/json.ts'
 import type { Source, Staged, StageRequest } from '../sources/source.ts'
 import { readStaged, type StageChoice, stageRequest } from './source-driver.ts'
 
@@ -207,6 +208,35 @@ export function testSource<S extends Source>(options: SourceTestOptions<S>): rea
       const second = await rowsOf(source, { ...window, stagingId: 'again' })
       assertSame(byId(second), byId(first))
       assert.equal(first.length, 100)
+    }),
+
+    test('files may be read as often as one likes, also at the same time', async source => {
+      const { request, staged } = await stage(source, { start: minute(0), end: minute(500), fileBytes: 4 << 10 })
+      const readings = await Promise.all([1, 2, 3].map(() => readStaged<SourceTestRow>(source, staged)))
+      for (const rows of readings) assertSame(idsOf(rows), numbers(0, 1_000))
+      await source.discard(request.stagingId, undefined, never())
+    }),
+
+    test('what a process saved before it left is plain data, by which another goes on or says that it cannot', async source => {
+      const window = { start: minute(0), end: minute(50) }
+      const request = await stageRequest(source, table, window)
+      const leaving = new AbortController()
+      let saved: Json | undefined
+      const save = async (state: Json): Promise<void> => {
+        saved = JSON.parse(JSON.stringify(state))
+        assert.deepEqual(saved, state, 'what is saved does not survive as JSON')
+        leaving.abort(new Error('the process leaves'))
+      }
+      const staging = source.stage(request, undefined, save, leaving.signal)
+      await staging.catch(() => {}) // it may have been done by then
+      if (saved !== undefined) {
+        const staged = await source.stage(request, saved, save, never()).catch((error: unknown) => {
+          assert.ok(isMillraceError(error), `a staging that cannot go on fails with ${String(error)}`)
+        })
+        if (staged) assertSame(idsOf(await readStaged(source, staged)), numbers(0, 100))
+      }
+      await source.discard(request.stagingId, saved, never())
+      assertSame(idsOf(await rowsOf(source, window)), numbers(0, 100))
     }),
 
     test('staging ends with the reason of its signal', async source => {

@@ -17,7 +17,11 @@ export class Shelf {
   readonly #seen = new Set<string>()
 
   /** Answers what it did not take, by position; `inOrder`: nothing behind a row that is to come again. Rejects while it is away. */
-  async take(rows: readonly string[], inOrder = false): Promise<Map<number, DeliveryError>> {
+  async take(
+    rows: readonly string[],
+    inOrder = false,
+    into: string[] = this.rows,
+  ): Promise<Map<number, DeliveryError>> {
     await this.answers
     if (!this.up) throw new DeliveryError('nobody is there', { code: 'destination_unavailable' })
     const failed = new Map<number, DeliveryError>()
@@ -28,7 +32,7 @@ export class Shelf {
       else if (Buffer.byteLength(row) > this.mostBytes) failed.set(position, NEVER)
       else if (this.turnedAway !== undefined && row.includes(this.turnedAway) && !this.#seen.has(row))
         failed.set(position, LATER)
-      else this.rows.push(row)
+      else into.push(row)
       this.#seen.add(row)
       waits ||= inOrder && failed.get(position) === LATER
     })
@@ -65,6 +69,29 @@ export const honest: MakeSession = (shelf, { order }) => {
     async write(batch, signal) {
       const failed = await unless([signal, closed.signal], shelf.take(textsOf(batch), order !== 'none'))
       if (failed.size > 0) throw new DeliveryError('not all were taken', { failed, rest: 'delivered' })
+    },
+    async close() {
+      closed.abort(new Error('closed'))
+    },
+  }
+}
+
+/** The same, with a commit. */
+export const committing: MakeSession = (shelf, { order }) => {
+  const closed = new AbortController()
+  const open = new Map<string, string[]>()
+  return {
+    async begin(unit) {
+      open.set(unit.id, [])
+      return undefined
+    },
+    async write(batch, signal) {
+      const taking = shelf.take(textsOf(batch), order !== 'none', open.get(batch.unit)!)
+      const failed = await unless([signal, closed.signal], taking)
+      if (failed.size > 0) throw new DeliveryError('not all were taken', { failed, rest: 'delivered' })
+    },
+    async commit(unit) {
+      shelf.rows.push(...open.get(unit.id)!.splice(0))
     },
     async close() {
       closed.abort(new Error('closed'))

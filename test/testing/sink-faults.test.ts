@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { DeliveryError } from '../../src/core/errors.ts'
 import type { SinkSession } from '../../src/sinks/sink.ts'
 import { testSink } from '../../src/testing/sink.ts'
-import { honest, type MakeSession, shelfSink, testOptions, textsOf } from './shelf.ts'
+import { committing, honest, type MakeSession, shelfSink, testOptions, textsOf } from './shelf.ts'
 
 const HANGS = 'while the destination hangs, no more is read than the window holds; then every row arrives, once'
 const ABORT = 'writes that hang end when their signal aborts, and so does the session'
@@ -14,8 +14,11 @@ const OVERSIZE = 'a row that is too large for the destination becomes a dead let
 const FORBIDDEN = 'what the user has to mend is told when it is opened, by a probe as well'
 const KEY_ORDER = ', the rows of a key in their order'
 
-describe('testSink passes a sink that keeps the contract while its destination misbehaves', () => {
-  it.each(testSink(testOptions(honest)))('$name', ({ run }) => run())
+describe.each([
+  ['', honest],
+  [', with a commit', committing],
+])('testSink passes a sink that keeps the contract while its destination misbehaves%s', (_, session) => {
+  it.each(testSink(testOptions(session)))('$name', ({ run }) => run())
 })
 
 describe('testSink', () => {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { Json } from '../../src/core/json.ts'
 import { duckdbSource } from '../../src/sources/duckdb.ts'
 import type { Source, StageRequest } from '../../src/sources/source.ts'
 import { sourceTestRows, testSource } from '../../src/testing/source.ts'
@@ -88,6 +89,56 @@ describe('testSource', () => {
         stage: (request, saved, save) => honest().stage(request, saved, save, new AbortController().signal),
       }),
       /ends with the reason of its signal/,
+    ],
+    [
+      'saves what does not survive',
+      () => ({
+        ...honest(),
+        async stage(request, saved, save, signal) {
+          await save({ since: new Date() } as unknown as Json)
+          return honest().stage(request, saved, save, signal)
+        },
+      }),
+      /is plain data, by which another goes on/,
+    ],
+    [
+      'forgets rows when it goes on',
+      () => ({
+        ...honest(),
+        async stage(request, saved, save, signal) {
+          if (saved === undefined) await save({ query: 1 })
+          return saved === undefined ? honest().stage(request, saved, save, signal) : { files: [] }
+        },
+      }),
+      /is plain data, by which another goes on/,
+    ],
+    [
+      'fails with nothing of note when it cannot go on',
+      () => ({
+        ...honest(),
+        async stage(request, saved, save, signal) {
+          if (saved !== undefined) throw new TypeError('undefined is not a function')
+          await save({ query: 1 })
+          return honest().stage(request, saved, save, signal)
+        },
+      }),
+      /is plain data, by which another goes on/,
+    ],
+    [
+      'hands out a file once',
+      () => {
+        const source = honest()
+        const seen = new Set<string>()
+        return {
+          ...source,
+          async access(file, signal) {
+            if (seen.has(file.name)) throw new Error('it was read')
+            seen.add(file.name)
+            return source.access(file, signal)
+          },
+        }
+      },
+      /files may be read as often as one likes/,
     ],
     ['describes every table', () => ({ ...honest(), describe: (_, signal) => honest().describe('t', signal) }), /not in the catalogue/], // biome-ignore format: one flaw a line
   ])('fails a source that %s', async (_, create, name) => {
