@@ -78,6 +78,6 @@ test('a sink shows nothing but its type, its name and what it can do', () => {
     tls: { key: 'PRIVATE', ca: 'CA' },
     sasl: { mechanism: 'SCRAM-SHA-512', username: 'me', password: 'hunter2' },
   })
-  expect(JSON.stringify(sink)).toBe('{"type":"kafka","name":"orders","takesMarkers":true}')
+  expect(JSON.stringify(sink)).toBe('{"type":"kafka","name":"orders","takesMarkers":true,"binaryCloudEvents":true}')
   expect(inspect(sink, { depth: null, showHidden: true })).not.toMatch(/hunter2|PRIVATE/)
 })
