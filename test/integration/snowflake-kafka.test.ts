@@ -101,7 +101,7 @@ await describeWith('kafka', 'from Snowflake into Kafka, with every row as it is 
     expect(records.every(({ key }) => key === USDC)).toBe(true)
     const rows = records.map(({ value }) => JSON.stringify(JSON.parse(value))).toSorted()
     expect(rows.length).toBe(expected.length)
-    rows.forEach((row, index) => expect(row).toBe(expected[index]))
+    for (const [index, row] of rows.entries()) expect(row).toBe(expected[index])
   }
 
   async function requireEmptyStage(): Promise<void> {
