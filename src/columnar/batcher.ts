@@ -1,8 +1,8 @@
 /** Encoded rows into batches: how rows are framed, and where a batch is cut. */
 import { hashRow } from './checksum.ts'
 import type { Allocate, EncoderPlan } from './encoder.ts'
-import { FRAMINGS, type Framing, type PlainEncoding } from './framing.ts'
-import type { FilledBatch } from './read-plan.ts'
+import { FRAMINGS, type Framing } from './framing.ts'
+import type { FilledBatch, PlainEncoding } from './read-plan.ts'
 import { RowTally, type SpanStart } from './row-tally.ts'
 import { TextColumnRows, TextRows } from './text-rows.ts'
 

@@ -3,10 +3,11 @@
  * bytes and cut them at the same places: the kernel in WebAssembly, and plain JavaScript.
  */
 import type { RecordBatch } from 'apache-arrow'
+import { ArrowEncoder } from './arrow-encoder.ts'
 import { JavaScriptEncoder } from './javascript-encoder.ts'
 import { kernelChoice } from './kernel.ts'
 import { KernelEncoder } from './kernel-encoder.ts'
-import type { FilledBatch, ReadPlan } from './read-plan.ts'
+import type { FilledBatch, KafkaEncoding, PlainEncoding, ReadPlan } from './read-plan.ts'
 import { TransformEncoder } from './transform-encoder.ts'
 
 /** What of a plan an encoder goes by. */
@@ -14,6 +15,9 @@ export type EncoderPlan = Pick<
   ReadPlan,
   'encoding' | 'ids' | 'shape' | 'columns' | 'batchRows' | 'batchBytes' | 'stableBatches' | 'checksums'
 >
+
+/** Of an encoding that has a row's JSON. */
+export type RowPlan = EncoderPlan & { readonly encoding: PlainEncoding | KafkaEncoding }
 
 /** The rows of one span, which lie in `batch` from its first row on. */
 export interface SpanRows {
@@ -49,15 +53,16 @@ export interface SpanEncoder {
 export type Allocate = (length: number) => Uint8Array<ArrayBuffer>
 
 export function openEncoder(plan: EncoderPlan, allocate: Allocate): SpanEncoder {
-  const { shape } = plan
+  const { encoding, shape } = plan
+  if (encoding.kind === 'arrow-stream') return new ArrowEncoder(plan, allocate)
   const transform = shape?.transform
-  if (!transform) return openRowEncoder(plan, allocate)
-  return new TransformEncoder({ ...plan, shape: { ...shape, transform } }, allocate, inner =>
+  if (!transform) return openRowEncoder({ ...plan, encoding }, allocate)
+  return new TransformEncoder({ ...plan, encoding, shape: { ...shape, transform } }, allocate, inner =>
     openRowEncoder(inner, length => new Uint8Array(length)),
   )
 }
 
-function openRowEncoder(plan: EncoderPlan, allocate: Allocate): SpanEncoder {
+function openRowEncoder(plan: RowPlan, allocate: Allocate): SpanEncoder {
   const { kernel } = kernelChoice()
   return kernel ? new KernelEncoder(kernel, plan, allocate) : new JavaScriptEncoder(plan, allocate)
 }

@@ -1,4 +1,5 @@
 /** Rows that are text already into batches, as the encoder of a staged file would fill them. */
+import { MillraceError } from '../core/errors.ts'
 import { loadCompression } from './compress.ts'
 import type { EncoderPlan } from './encoder.ts'
 import { openBatcher } from './javascript-encoder.ts'
@@ -10,10 +11,12 @@ import { failureOf, loadTransform } from './transform.ts'
 
 /** `rows`: in the table's own form, by chunk and row. Each counts as a span, so that a batch tells of each what it adds to its sums. */
 export async function frameRows(plan: EncoderPlan, rows: readonly TextRow[]): Promise<FilledBatch[]> {
-  if (plan.encoding.kind === 'kafka-batch') await loadCompression(plan.encoding.compression)
+  const { encoding } = plan
+  if (encoding.kind === 'arrow-stream') throw notAsArrow()
+  if (encoding.kind === 'kafka-batch') await loadCompression(encoding.compression)
   await loadTransform(plan.shape?.transform)
   const allocate = (length: number): Uint8Array<ArrayBuffer> => new Uint8Array(length)
-  const batcher = openBatcher(plan, allocate, Date.now)
+  const batcher = openBatcher({ ...plan, encoding }, allocate, Date.now)
   const refused = new RefusedRows(plan, allocate)
   const shape = textShaper(plan.shape)
   for (const textRow of rows) {
@@ -35,6 +38,12 @@ export async function frameRows(plan: EncoderPlan, rows: readonly TextRow[]): Pr
   }
   batcher.cut()
   return [...batcher.takeFilled(), ...refused.takeFilled()]
+}
+
+function notAsArrow(): MillraceError {
+  const message =
+    'rows that were refused cannot be sent again one by one to a destination that takes Arrow: redeliver their chunks'
+  return new MillraceError('conflict', message)
 }
 
 /** It was to be delivered once, and is not to be forgotten now. */

@@ -1,7 +1,5 @@
 /** The framings that show their rows: what stands between the payloads, written and read back. */
-import type { Encoding, FilledBatch } from './read-plan.ts'
-
-export type PlainEncoding = Exclude<Encoding, { readonly kind: 'kafka-batch' }>
+import type { FilledBatch, PlainEncoding } from './read-plan.ts'
 
 /** Single bytes before the first row, before every other row and behind each row, and what follows the last. */
 export interface Framing {

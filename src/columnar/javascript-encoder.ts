@@ -1,6 +1,6 @@
 import type { RecordBatch } from 'apache-arrow'
 import { Batcher, type RowBatcher } from './batcher.ts'
-import type { Allocate, EncodedSpan, EncoderPlan, SpanEncoder, SpanRows } from './encoder.ts'
+import type { Allocate, EncodedSpan, RowPlan, SpanEncoder, SpanRows } from './encoder.ts'
 import { PartitionBatcher } from './partition-batcher.ts'
 import type { FilledBatch, RowIds } from './read-plan.ts'
 import { renderColumn, renderRows } from './render.ts'
@@ -15,7 +15,7 @@ export class JavaScriptEncoder implements SpanEncoder {
   readonly #shape: RowShape | undefined
 
   /** `clock`: milliseconds since 1970. */
-  constructor(plan: EncoderPlan, allocate: Allocate, clock: () => number = Date.now) {
+  constructor(plan: RowPlan, allocate: Allocate, clock: () => number = Date.now) {
     this.#batcher = openBatcher(plan, allocate, clock)
     this.#ids = plan.ids
     this.#shape = plan.shape
@@ -70,7 +70,7 @@ function shapedRows(batch: RecordBatch, name: string, shape: RowShape): (row: nu
   return (row, id) => write(column => renderers.get(column)!.json(row), id)
 }
 
-export function openBatcher(plan: EncoderPlan, allocate: Allocate, clock: () => number): RowBatcher {
+export function openBatcher(plan: RowPlan, allocate: Allocate, clock: () => number): RowBatcher {
   const { encoding } = plan
   return encoding.kind === 'kafka-batch'
     ? new PartitionBatcher({ ...plan, encoding }, allocate, clock)

@@ -1,11 +1,11 @@
 /** The cutting of batches whose framing shows their rows, as in `batcher.ts`, for rows that are in the kernel. */
 import type { Allocate, EncoderPlan } from './encoder.ts'
-import { FRAMINGS, type PlainEncoding } from './framing.ts'
+import { FRAMINGS } from './framing.ts'
 import type { SlotBatches } from './kernel-encoder.ts'
 import * as layout from './kernel-layout.ts'
 import type { Slot, SlotTable } from './kernel-slots.ts'
 import type { WantedColumns } from './kernel-span.ts'
-import type { FilledBatch } from './read-plan.ts'
+import type { FilledBatch, PlainEncoding } from './read-plan.ts'
 import type { SpanStart } from './row-tally.ts'
 
 export class PlainBatches implements SlotBatches {

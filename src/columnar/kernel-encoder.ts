@@ -1,4 +1,4 @@
-import type { Allocate, EncodedSpan, EncoderPlan, SpanEncoder, SpanRows } from './encoder.ts'
+import type { Allocate, EncodedSpan, RowPlan, SpanEncoder, SpanRows } from './encoder.ts'
 import type { Kernel } from './kernel.ts'
 import { PlainBatches } from './kernel-batches.ts'
 import * as layout from './kernel-layout.ts'
@@ -35,7 +35,7 @@ export class KernelEncoder implements SpanEncoder {
   #closed = false
 
   /** `clock`: milliseconds since 1970. */
-  constructor(kernel: Kernel, plan: EncoderPlan, allocate: Allocate, clock: () => number = Date.now) {
+  constructor(kernel: Kernel, plan: RowPlan, allocate: Allocate, clock: () => number = Date.now) {
     this.#kernel = kernel
     const { encoding, ids, shape, columns, checksums, batchRows, batchBytes } = plan
     this.#ids = ids

@@ -7,14 +7,25 @@ import type { Predicate } from './predicate.ts'
 import type { RowShape } from './row-shape.ts'
 
 /** How the rows of a batch lie in its bytes. A closed union: a new framing is written into the lanes. */
-export type Encoding =
+export type Encoding = PlainEncoding | KafkaEncoding | ArrowEncoding
+
+/** Framings that show their rows. */
+export type PlainEncoding =
   /** JSON objects one after the other, nothing between them. */
   | { readonly kind: 'rows' }
   /** JSON objects, each followed by `\n`, which belongs to its row. */
   | { readonly kind: 'ndjson' }
   /** One JSON array. Row i is preceded by one byte (`[` or `,`), which belongs to it; one `]` follows the last. */
   | { readonly kind: 'json-array' }
-  | KafkaEncoding
+
+/**
+ * One Arrow IPC stream: the schema, a record batch and the end. `ends` is empty, and there are no checksums. Strings, binary values and
+ * lists have 32-bit offsets, dictionaries are their values. Of a registration's `rows` only `columns` apply. `write` must deliver such a
+ * batch as a whole or not at all, and its dead letters cannot be sent again.
+ */
+export interface ArrowEncoding {
+  readonly kind: 'arrow-stream'
+}
 
 /**
  * A Kafka record batch of version 2 (KIP-98, "Message Format"), all of whose records go to one partition. The value of a record is

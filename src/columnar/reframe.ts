@@ -1,4 +1,5 @@
 /** Rows out of batches that were framed already, for the rare batch that a destination refuses in part. */
+import { streamOf, streamRows } from './arrow-stream.ts'
 import { compressBatch, decompressRecords, loadCompression } from './compress.ts'
 import { framePayloads, payloadAt } from './framing.ts'
 import type { Encoding, FilledBatch, KafkaEncoding } from './read-plan.ts'
@@ -37,6 +38,12 @@ export function framedRows(
 /** The rows at these positions of the batch; copies. */
 export async function openRows(framed: FramedRows, positions: readonly number[]): Promise<OpenedRow[]> {
   const { encoding, key: column } = framed
+  if (encoding.kind === 'arrow-stream')
+    return streamRows(framed.bytes, positions).map(row => ({
+      key: null,
+      payload: new Uint8Array(Buffer.from(row)),
+      id: null,
+    }))
   if (encoding.kind !== 'kafka-batch')
     return positions.map(position => {
       const payload = new Uint8Array(payloadAt(framed, position, encoding))
@@ -58,6 +65,11 @@ function textOf(bytes: Uint8Array | null): string | null {
 export async function reframe(framed: FramedRows, groups: readonly (readonly number[])[]): Promise<FramedRows[]> {
   const { encoding } = framed
   if (encoding.kind === 'kafka-batch') return reframeRecords(framed.bytes, encoding, groups)
+  if (encoding.kind === 'arrow-stream')
+    return groups.map(positions => {
+      const bytes = new Uint8Array(streamOf(framed.bytes, positions))
+      return { encoding, rows: positions.length, bytes, ends: new Uint32Array(0) }
+    })
   return groups.map(positions => {
     const payloads = positions.map(position => payloadAt(framed, position, encoding))
     return { encoding, rows: positions.length, ...framePayloads(payloads, encoding) }

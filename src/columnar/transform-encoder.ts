@@ -3,7 +3,7 @@
  * function makes of each is framed by the batchers that are plain JavaScript.
  */
 import type { RowBatcher } from './batcher.ts'
-import type { Allocate, EncodedSpan, EncoderPlan, SpanEncoder, SpanRows } from './encoder.ts'
+import type { Allocate, EncodedSpan, RowPlan, SpanEncoder, SpanRows } from './encoder.ts'
 import { payloadAt } from './framing.ts'
 import { openBatcher } from './javascript-encoder.ts'
 import type { FilledBatch, TextColumn } from './read-plan.ts'
@@ -11,9 +11,7 @@ import { RefusedRows } from './refused-rows.ts'
 import { type EventEnvelope, eventWriter, type RowShape, type ShapedColumn, type TransformRef } from './row-shape.ts'
 import { failureOf, type Transform, transformOf } from './transform.ts'
 
-export interface TransformPlan extends EncoderPlan {
-  readonly shape: RowShape & { readonly transform: TransformRef }
-}
+export type TransformPlan = RowPlan & { readonly shape: RowShape & { readonly transform: TransformRef } }
 
 /** Of a span, before the function; larger than spans are. */
 const INNER_ROWS = 65_536
@@ -31,7 +29,7 @@ export class TransformEncoder implements SpanEncoder {
   constructor(
     plan: TransformPlan,
     allocate: Allocate,
-    openInner: (plan: EncoderPlan) => SpanEncoder,
+    openInner: (plan: RowPlan) => SpanEncoder,
     clock: () => number = Date.now,
   ) {
     const { transform: _, event, ...shape } = plan.shape

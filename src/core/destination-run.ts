@@ -15,7 +15,7 @@ import type { OwnedJob } from './owned-job.ts'
 import type { Pacer } from './pace.ts'
 import { encodingOf } from './plan.ts'
 import { storedValues } from './resolve.ts'
-import { eventsOf, rowsOf } from './row-options.ts'
+import { eventsOf, type RowOptions, rowsOf } from './row-options.ts'
 import type { Delivery } from './runner.ts'
 import type { Checkpoint, ReportAnswer, Unit, UnitLimits, UnitReport } from './unit.ts'
 import { Waits } from './waits.ts'
@@ -103,13 +103,22 @@ export async function openSession(
   signal.addEventListener('abort', onAbort, { once: true })
   try {
     signal.throwIfAborted()
-    return await waits.wait(opening)
+    const session = await waits.wait(opening)
+    requireRows(session, delivery.rows)
+    return session
   } catch (error) {
     opening.then(late => closeWithin(late)).catch(() => {})
     throw error
   } finally {
     signal.removeEventListener('abort', onAbort)
   }
+}
+
+/** What a session takes is known only now. */
+function requireRows(session: SinkSession, { columns: _, ...others }: RowOptions): void {
+  if (encodingOf(session).kind !== 'arrow-stream' || Object.keys(others).length === 0) return
+  const message = `the sink takes Arrow, for which of its rows only columns may be chosen, and not ${Object.keys(others).join(', ')}`
+  throw new DeliveryError(message, { code: 'destination_misconfigured' })
 }
 
 /** Creation refuses such a job; but it may be delivered elsewhere later, or by a process that is configured otherwise. */

@@ -8,7 +8,7 @@ import { MillraceError } from './errors.ts'
 
 /** The rows at the given positions (ascending) as a batch of their own, framed alike; copies. Only where the framing shows single rows. */
 export function narrow(batch: MessageBatch, encoding: Encoding, keep: readonly number[]): MessageBatch {
-  if (encoding.kind === 'kafka-batch')
+  if (encoding.kind === 'kafka-batch' || encoding.kind === 'arrow-stream')
     throw new MillraceError('internal', `batch ${batch.name} hides its rows and was to be narrowed all the same`)
   const payloads = keep.map(position => payloadAt(batch, position, encoding))
   return narrowTo(batch, keep, framePayloads(payloads, encoding))

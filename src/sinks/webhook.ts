@@ -32,10 +32,8 @@ export function webhookSink(options: WebhookSinkOptions): Sink {
 }
 
 /** Nothing is sent to find out whether it would be taken: an endpoint that answers a connection passes the probe. */
-async function open(
-  settings: WebhookSettings,
-  { probe, staticEgressIp, cloudEvents, signal }: SinkContext,
-): Promise<SinkSession> {
+async function open(settings: WebhookSettings, context: SinkContext): Promise<SinkSession> {
+  const { probe, staticEgressIp, signal } = context
   const route = routeTo(settings, staticEgressIp)
   try {
     await connectOnce(route, settings, signal)
@@ -43,7 +41,7 @@ async function open(
     await route.close()
     throw error
   }
-  if (!probe) return webhookSession(settings, route, cloudEvents)
+  if (!probe) return webhookSession(settings, route, context)
   await route.close()
   return PROBED
 }

@@ -3,10 +3,10 @@ import { randomUUID } from 'node:crypto'
 import type { TableSchema } from '../columnar/column-type.ts'
 import { loadCompression } from '../columnar/compress.ts'
 import type { Allocate } from '../columnar/encoder.ts'
-import { framePayloads, type PlainEncoding } from '../columnar/framing.ts'
+import { framePayloads } from '../columnar/framing.ts'
 import { newBuffer, newSharedBuffer } from '../columnar/memory.ts'
 import { PartitionBatcher } from '../columnar/partition-batcher.ts'
-import type { FilledBatch, KafkaEncoding } from '../columnar/read-plan.ts'
+import type { FilledBatch, KafkaEncoding, PlainEncoding } from '../columnar/read-plan.ts'
 import { reframe } from '../columnar/reframe.ts'
 import type { Json } from '../core/json.ts'
 import { narrowAll } from '../core/narrowing.ts'
@@ -24,6 +24,7 @@ import type {
   TextColumn,
   Unit,
 } from '../sinks/sink.ts'
+import { arrowBatches } from './arrow-batches.ts'
 
 const SPAN_ROWS = 8_192
 
@@ -205,6 +206,7 @@ async function batchesOf(
     batchRows: Math.min(batchRows, session.limits?.batchRows ?? 10_000),
     batchBytes: session.limits?.batchBytes ?? 1024 * 1024,
   }
+  if (encoding.kind === 'arrow-stream') return streams(session, limits, unit, rows)
   if (encoding.kind !== 'kafka-batch') return plainBatches(session, encoding, limits, unit, rows)
   await loadCompression(encoding.compression)
   return recordBatches(session, encoding, limits, unit, rows)
@@ -230,6 +232,17 @@ export async function readBack(job: TestJob, proof: Proof, rows: number): Promis
 interface Limits {
   readonly batchRows: number
   readonly batchBytes: number
+}
+
+function* streams(session: SinkSession, limits: Limits, unit: Unit, rows: readonly TestRow[]): Generator<MessageBatch> {
+  const asks = session.asks?.columns ? { columns: session.asks.columns } : {}
+  const { chunk } = unit.chunks[0]!
+  const filled = arrowBatches({ ...limits, ...asks }, allocateFor(session), chunk, spansOf(rows))
+  for (const batch of filled) yield toMessage(unit, batch)
+}
+
+function spansOf(rows: readonly TestRow[]): ReadonlyMap<number, TestRow[]> {
+  return Map.groupBy(rows, ({ id }) => id - (id % SPAN_ROWS))
 }
 
 function* plainBatches(
@@ -290,7 +303,7 @@ function* recordBatches(
     allocateFor(session),
   )
   const taken = () => batcher.takeFilled().map(filled => toMessage(unit, sendable(filled)))
-  for (const [span, spanRows] of Map.groupBy(rows, ({ id }) => id - (id % SPAN_ROWS))) {
+  for (const [span, spanRows] of spansOf(rows)) {
     batcher.beginSpan(chunk, span)
     for (const row of spanRows) {
       const texts = batcher.columns.map(name => columnOf(row, name))

@@ -2,8 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { Batcher } from '../../src/columnar/batcher.ts'
 import { addChecksums, rowChecksum, ZERO_CHECKSUM } from '../../src/columnar/checksum.ts'
-import type { PlainEncoding } from '../../src/columnar/framing.ts'
-import type { FilledBatch, TextColumn } from '../../src/columnar/read-plan.ts'
+import type { FilledBatch, PlainEncoding, TextColumn } from '../../src/columnar/read-plan.ts'
 import { rowBytes, textBytes } from '../../src/sinks/sink.ts'
 
 type Options = ConstructorParameters<typeof Batcher>[0]

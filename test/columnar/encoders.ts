@@ -2,7 +2,7 @@
 import { type Data, Field, makeData, RecordBatch, Schema, Struct } from 'apache-arrow'
 import fc from 'fast-check'
 import { expect } from 'vitest'
-import type { EncoderPlan, SpanEncoder, SpanRows } from '../../src/columnar/encoder.ts'
+import type { RowPlan, SpanEncoder, SpanRows } from '../../src/columnar/encoder.ts'
 import { JavaScriptEncoder } from '../../src/columnar/javascript-encoder.ts'
 import { chooseKernel } from '../../src/columnar/kernel.ts'
 import { KernelEncoder } from '../../src/columnar/kernel-encoder.ts'
@@ -14,7 +14,7 @@ export const kernel = chooseKernel('wasm').kernel!
 const allocate = (length: number): Uint8Array<ArrayBuffer> => new Uint8Array(length)
 const clock = (): number => 1_700_000_000_000
 
-export function openKernelEncoder(plan: EncoderPlan, own = kernel): KernelEncoder {
+export function openKernelEncoder(plan: RowPlan, own = kernel): KernelEncoder {
   return new KernelEncoder(own, plan, allocate, clock)
 }
 
@@ -42,13 +42,13 @@ function run(encoder: SpanEncoder, spans: Spans, cuts: ReadonlySet<number>): unk
 }
 
 /** Has both encoders do the same, and returns what came of it. */
-export function expectEqual(plan: EncoderPlan, spans: Spans, cuts: ReadonlySet<number> = new Set()): unknown[] {
+export function expectEqual(plan: RowPlan, spans: Spans, cuts: ReadonlySet<number> = new Set()): unknown[] {
   const expected = run(new JavaScriptEncoder(plan, allocate, clock), spans, cuts)
   expect(run(openKernelEncoder(plan), spans, cuts)).toEqual(expected)
   return expected
 }
 
-export const UNLIMITED: EncoderPlan = {
+export const UNLIMITED: RowPlan = {
   encoding: { kind: 'rows' },
   batchRows: 1_000_000,
   batchBytes: 1_000_000_000,

@@ -1,13 +1,14 @@
 import { tableFromArrays } from 'apache-arrow'
 import { expect, test } from 'vitest'
 import { addChecksums, ZERO_CHECKSUM } from '../../src/columnar/checksum.ts'
+import type { RowPlan } from '../../src/columnar/encoder.ts'
 import { frameRows } from '../../src/columnar/frame-rows.ts'
 import { JavaScriptEncoder } from '../../src/columnar/javascript-encoder.ts'
-import type { Encoding, FilledBatch, RowIds } from '../../src/columnar/read-plan.ts'
+import type { FilledBatch, RowIds } from '../../src/columnar/read-plan.ts'
 
 const IDS: readonly RowIds[] = [{ job: 'job' }, { table: 'things', columns: ['word', 'id'] }]
 const KAFKA = { kind: 'kafka-batch', partitions: 3, headers: { by: 'é' }, compression: 'none' } as const
-const ENCODINGS: readonly Encoding[] = [
+const ENCODINGS: readonly RowPlan['encoding'][] = [
   { kind: 'rows' },
   { kind: 'ndjson' },
   { kind: 'json-array' },

@@ -12,13 +12,13 @@ import {
   vectorFromArray,
 } from 'apache-arrow'
 import { describe, expect, test } from 'vitest'
-import type { EncoderPlan } from '../../src/columnar/encoder.ts'
+import type { RowPlan } from '../../src/columnar/encoder.ts'
 import { JavaScriptEncoder } from '../../src/columnar/javascript-encoder.ts'
 import type { FilledBatch, KafkaEncoding, TextColumn } from '../../src/columnar/read-plan.ts'
 import { textBytes } from '../../src/sinks/sink.ts'
 import { readWithPlatformatic } from './kafka-records.ts'
 
-const PLAN: EncoderPlan = {
+const PLAN: RowPlan = {
   ...{ encoding: { kind: 'ndjson' }, batchRows: 100, batchBytes: 10_000, stableBatches: false, checksums: true },
 }
 const KAFKA: KafkaEncoding = {
@@ -48,7 +48,7 @@ function batchOf(columns: Record<string, Data>): RecordBatch {
   return new RecordBatch(new Schema(fields), makeData({ type: new Struct(fields), length: 4, children }))
 }
 
-function encode(plan: Partial<EncoderPlan>, selected?: readonly number[]): FilledBatch[] {
+function encode(plan: Partial<RowPlan>, selected?: readonly number[]): FilledBatch[] {
   const encoder = new JavaScriptEncoder(
     { ...PLAN, ...plan },
     length => new Uint8Array(length),

@@ -1,9 +1,9 @@
 import { DataType, makeData, Precision, Utf8 } from 'apache-arrow'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { EncoderPlan } from '../../src/columnar/encoder.ts'
+import type { RowPlan } from '../../src/columnar/encoder.ts'
 import { chooseKernel } from '../../src/columnar/kernel.ts'
-import type { Encoding, FilledBatch, KafkaEncoding } from '../../src/columnar/read-plan.ts'
+import type { FilledBatch, KafkaEncoding } from '../../src/columnar/read-plan.ts'
 import { anyKind } from './arrow-column.ts'
 import { accumulate, type Kind, LEAVES } from './arrow-leaf.ts'
 import {
@@ -32,7 +32,7 @@ const cuts = fc.array(fc.nat(4)).map(cuts => new Set(cuts))
 describe('the kernel makes the batches that the JavaScript encoder makes', () => {
   const plain = fc.record({
     ...limits,
-    encoding: fc.constantFrom<Encoding>({ kind: 'rows' }, { kind: 'ndjson' }, { kind: 'json-array' }),
+    encoding: fc.constantFrom<RowPlan['encoding']>({ kind: 'rows' }, { kind: 'ndjson' }, { kind: 'json-array' }),
   })
 
   test('of columns of any types, also as ids and texts beside the rows', () => {
@@ -85,7 +85,7 @@ describe('the kernel makes the batches that the JavaScript encoder makes', () =>
         maxLength: 12,
       },
     )
-    const encodings = fc.constantFrom<Encoding>(
+    const encodings = fc.constantFrom<RowPlan['encoding']>(
       { kind: 'ndjson' },
       {
         kind: 'kafka-batch',
@@ -141,7 +141,7 @@ describe('the memory of encoders', () => {
   const texts = (rows: number, length: number) =>
     batchOf(rows, [textColumn(Array.from({ length: rows }, (_, row) => `${row}`.padEnd(length, '\u0001')))])
 
-  test.each<[string, Encoding, Partial<EncoderPlan>]>([
+  test.each<[string, RowPlan['encoding'], Partial<RowPlan>]>([
     ['plain rows', { kind: 'json-array' }, { ids: { job: 'job' }, columns: [nameOf(0)] }],
     ['records', { ...keyed(5), idHeader: 'id' }, { ids: { table: 't', columns: [nameOf(0)] } }],
   ])('is all given back when they close, also what was filling: %s', (_, encoding, beside) => {

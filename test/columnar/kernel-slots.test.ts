@@ -1,12 +1,13 @@
 import { makeData, Utf8 } from 'apache-arrow'
 import { expect, test } from 'vitest'
+import type { RowPlan } from '../../src/columnar/encoder.ts'
 import { chooseKernel } from '../../src/columnar/kernel.ts'
-import type { Encoding } from '../../src/columnar/read-plan.ts'
+import type {} from '../../src/columnar/read-plan.ts'
 import { batchOf, nameOf, openKernelEncoder, spanOf, UNLIMITED } from './encoders.ts'
 
 const ROW_BYTES = 10_000_000
 
-test.each<Encoding>([
+test.each<RowPlan['encoding']>([
   { kind: 'ndjson' },
   { kind: 'kafka-batch', partitions: 2, key: nameOf(1), timestamp: 'now', headers: {}, compression: 'none' },
 ])('the memory that a huge row took is free for others, once its batch is cut: $kind', encoding => {

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { compressBatch, loadCompression } from '../../src/columnar/compress.ts'
-import { framePayloads, type PlainEncoding } from '../../src/columnar/framing.ts'
-import type { Compression, KafkaEncoding } from '../../src/columnar/read-plan.ts'
+import { framePayloads } from '../../src/columnar/framing.ts'
+import type { Compression, KafkaEncoding, PlainEncoding } from '../../src/columnar/read-plan.ts'
 import { type KafkaRecord, RecordBatchWriter } from '../../src/columnar/record-batch.ts'
 import { type FramedRows, framedRows, openRows, reframe } from '../../src/columnar/reframe.ts'
 

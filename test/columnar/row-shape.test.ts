@@ -1,8 +1,8 @@
 import { DataType } from 'apache-arrow'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { EncoderPlan } from '../../src/columnar/encoder.ts'
-import type { Encoding, FilledBatch } from '../../src/columnar/read-plan.ts'
+import type { RowPlan } from '../../src/columnar/encoder.ts'
+import type { FilledBatch } from '../../src/columnar/read-plan.ts'
 import type { RowShape, ShapedColumn } from '../../src/columnar/row-shape.ts'
 import { anyKind } from './arrow-column.ts'
 import { integers, type Kind, LEAVES, strings } from './arrow-leaf.ts'
@@ -27,7 +27,7 @@ function column(name: string, as = name, quoted = false): ShapedColumn {
 }
 
 /** The rows, as both encoders make them. */
-function rowsOf(shape: RowShape, beside: Partial<EncoderPlan> = {}): string[] {
+function rowsOf(shape: RowShape, beside: Partial<RowPlan> = {}): string[] {
   const results = expectEqual({ ...UNLIMITED, shape, ...beside }, [() => spanOf(batch)])
   return results
     .filter(result => Array.isArray(result))
@@ -87,7 +87,7 @@ describe('rows with a shape of their own', () => {
 })
 
 describe('the kernel makes the batches that the JavaScript encoder makes, of rows with a shape', () => {
-  const encodings = fc.constantFrom<Encoding>(
+  const encodings = fc.constantFrom<RowPlan['encoding']>(
     { kind: 'rows' },
     { kind: 'ndjson' },
     { kind: 'json-array' },

@@ -1,5 +1,7 @@
 /** What the engine makes of `rows` in a registration, from the staged file to dead letters that are sent again. */
+import { tableFromIPC } from 'apache-arrow'
 import { describe, expect, test } from 'vitest'
+import { DeliveryError } from '../../src/core/errors.ts'
 import { type MessageBatch, rowBytes, textBytes } from '../../src/sinks/sink.ts'
 import { memoryStore } from '../../src/stores/memory.ts'
 import { allNumbers } from './number-jobs.ts'
@@ -59,6 +61,38 @@ describe('the rows of a destination', () => {
     expect(out.contexts.at(-1)!.cloudEvents).toEqual({ mode: 'binary', type: 't', source: 's' })
   })
 
+  test('are chosen columns and no more where the sink takes Arrow, and what it refuses is kept as JSON', async () => {
+    const out = picky('out', [], {
+      encoding: { kind: 'arrow-stream' },
+      async write(batch) {
+        const rows = tableFromIPC(batch.bytes).toArray()
+        out.batches.push(batch)
+        taken.push(...rows.map(row => String(row['name'])))
+        if (batch.spans.some(({ chunk }) => chunk === 2)) throw new DeliveryError('not this one', { retryable: false })
+      },
+    })
+    const taken: string[] = []
+    const columns = [{ column: 'word', as: 'name' }]
+    const engine = engineOf([{ sink: out.sink, rows: { columns } }])
+    const job = await finished(engine, out.sink)
+    expect(job.destinations[0]).toMatchObject({ delivered: ROWS - 4, dead_lettered: 4 })
+    expect(taken.slice(0, 4)).toEqual(['zero', 'one', 'two', 'three'])
+    expect(taken).toHaveLength(ROWS)
+    const payloads = (await lettersOf(engine, job)).map(({ payload }) => payload)
+    expect(payloads).toEqual(
+      [200, 201, 202, 203].map((id, index) => JSON.stringify({ id, word: ['zero', 'one', 'two', 'three'][index] })),
+    )
+    await expect(engine.redrive(job.job_id, out.to)).rejects.toMatchObject({ code: 'conflict' })
+
+    const misfit = engineOf([{ sink: out.sink, rows: { columns, nulls: 'omit' } }], { store: memoryStore() })
+    expect(await finished(misfit, out.sink)).toMatchObject({
+      error_code: 'destination_misconfigured',
+      error_message: expect.stringContaining(
+        'the sink takes Arrow, for which of its rows only columns may be chosen, and not nulls',
+      ),
+    })
+  })
+
   test('must fit the table, or the job is not made', async () => {
     const out = picky('out', [])
     const engine = engineOf([{ sink: out.sink, rows: { columns: ['words'] } }])
@@ -87,7 +121,6 @@ describe('dead letters of rows with a shape', () => {
             out.refuses = new Set() // by its rows, which show no id
             const failed = [5, 150].filter(id => idsBeside(batch).includes(id))
             if (failed.length === 0) return session.write(batch, signal).catch(() => {})
-            const { DeliveryError } = await import('../../src/core/errors.ts')
             const causes = failed.map(id => [idsBeside(batch).indexOf(id), new Error('no')] as const)
             throw new DeliveryError('some were refused', { failed: new Map(causes), rest: 'delivered' })
           },

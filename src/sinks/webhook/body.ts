@@ -1,15 +1,17 @@
 import { promisify } from 'node:util'
 import { gzip, zstdCompress } from 'node:zlib'
-import { framePayloads, type PlainEncoding, payloadAt } from '../../columnar/framing.ts'
-import type { MessageBatch } from '../sink.ts'
+import { framePayloads, payloadAt } from '../../columnar/framing.ts'
+import type { ArrowEncoding, PlainEncoding } from '../../columnar/read-plan.ts'
+import type { MessageBatch, SinkContext } from '../sink.ts'
 import type { WebhookSettings } from './options.ts'
 
 export const BODIES: Readonly<
-  Record<WebhookSettings['body'], { readonly encoding: PlainEncoding; readonly type: string }>
+  Record<WebhookSettings['body'], { readonly encoding: PlainEncoding | ArrowEncoding; readonly type: string }>
 > = {
   'json-array': { encoding: { kind: 'json-array' }, type: 'application/json' },
   ndjson: { encoding: { kind: 'ndjson' }, type: 'application/x-ndjson' },
   row: { encoding: { kind: 'rows' }, type: 'application/json' },
+  arrow: { encoding: { kind: 'arrow-stream' }, type: 'application/vnd.apache.arrow.stream' },
 }
 
 /** Rows of a batch, by position: `end` is not among them. */
@@ -19,10 +21,20 @@ export interface Rows {
 }
 
 /** The body of these rows of the batch, which is the batch's own if they are all of them. */
-export function bodyOf(batch: MessageBatch, { start, end }: Rows, encoding: PlainEncoding): Uint8Array {
+export async function bodyOf(
+  batch: MessageBatch,
+  { start, end }: Rows,
+  kind: WebhookSettings['body'],
+  reframe: SinkContext['reframe'],
+): Promise<Uint8Array> {
   if (end - start === batch.rows) return batch.bytes
-  const payloads = Array.from({ length: end - start }, (_, row) => payloadAt(batch, start + row, encoding))
-  return framePayloads(payloads, encoding).bytes
+  const { encoding } = BODIES[kind]
+  const positions = Array.from({ length: end - start }, (_, row) => start + row)
+  if (encoding.kind === 'arrow-stream') return (await reframe(batch, [positions]))[0]!.bytes
+  return framePayloads(
+    positions.map(row => payloadAt(batch, row, encoding)),
+    encoding,
+  ).bytes
 }
 
 /** In the thread pool. */

@@ -12,8 +12,8 @@ export interface WebhookSinkOptions {
   readonly name: string
   /** `https:` or `http:`. May hold secrets in its path and query: errors show only its origin. */
   readonly url: string
-  /** Default `json-array`. `row`: one request for each row. */
-  readonly body?: 'json-array' | 'ndjson' | 'row'
+  /** Default `json-array`. `row`: one request for each row. `arrow`: an Arrow IPC stream (`Encoding`). */
+  readonly body?: 'json-array' | 'ndjson' | 'row' | 'arrow'
   /** Most rows of a body. Default 500. Not for `row`. */
   readonly batchRows?: number
   /** Most bytes of a body before compression; a single larger row is sent alone. Default 1,000,000, which nginx takes unless told otherwise. */
@@ -91,7 +91,7 @@ const schema = z
   .strictObject({
     name: text,
     url: z.string().refine(isEndpoint, 'must be an http or https URL without user, password and fragment'),
-    body: z.enum(['json-array', 'ndjson', 'row']).default('json-array'),
+    body: z.enum(['json-array', 'ndjson', 'row', 'arrow']).default('json-array'),
     batchRows: z.int().min(1).optional(),
     batchBytes: z.int().min(1).default(1_000_000),
     lingerMs: z.int().min(0).max(LONGEST_TIMER_MS).optional(),

@@ -3,7 +3,7 @@ import pLimit from 'p-limit'
 import { CancelledError, DeliveryError, isMillraceError } from '../../core/errors.ts'
 import { type EventHeaders, eventHeaders } from '../cloud-events.ts'
 import { within } from '../deadline.ts'
-import { type CloudEvents, type MessageBatch, type SinkSession, textBytes } from '../sink.ts'
+import { type MessageBatch, type SinkContext, type SinkSession, textBytes } from '../sink.ts'
 import { unlessAborted } from '../unless-aborted.ts'
 import { asDeliveryError, failureOf, TOO_LARGE } from './answers.ts'
 import { BODIES, bodyOf, COMPRESS, type Rows } from './body.ts'
@@ -11,10 +11,14 @@ import type { Route, WebhookResponse } from './dispatchers.ts'
 import type { WebhookSettings } from './options.ts'
 import { type Signing, signatureHeaders } from './signing.ts'
 
-export function webhookSession(settings: WebhookSettings, route: Route, events: CloudEvents | undefined): SinkSession {
+export function webhookSession(
+  settings: WebhookSettings,
+  route: Route,
+  { cloudEvents, reframe }: Pick<SinkContext, 'cloudEvents' | 'reframe'>,
+): SinkSession {
   const { body, concurrency, batchBytes, batchRows = 500, lingerMs, dispatcher } = settings
-  const event = events && eventHeaders(events, 'ce-')
-  const deliverer = new Deliverer(settings, route, event)
+  const event = cloudEvents && eventHeaders(cloudEvents, 'ce-')
+  const deliverer = new Deliverer(settings, route, reframe, event)
   // over all units of the job, which each have `inFlight` of their own
   const limit = pLimit(concurrency)
   const ended = new AbortController()
@@ -68,6 +72,7 @@ class Deliverer {
   readonly #route: Route
   readonly #url: URL
   readonly #headers: Readonly<Record<string, string>>
+  readonly #reframe: SinkContext['reframe']
   readonly #signing: Signing
   /** Of an event whose attributes are headers. */
   readonly #idHeader: string | undefined
@@ -78,12 +83,18 @@ class Deliverer {
   readonly #inPieces = new Map<string, Progress>()
   #tooLarge: Size | undefined
 
-  constructor(settings: WebhookSettings, route: Route, event: EventHeaders | undefined) {
+  constructor(
+    settings: WebhookSettings,
+    route: Route,
+    reframe: SinkContext['reframe'],
+    event: EventHeaders | undefined,
+  ) {
     const { url, headers, body, compression, hashKey, standardWebhooks } = settings
     this.#settings = settings
     this.#route = route
     this.#url = new URL(url)
     this.#signing = { hashKey, standardKeys: standardWebhooks?.keys ?? [] }
+    this.#reframe = reframe
     this.#idHeader = event?.id
     this.#headers = {
       'content-type': BODIES[body].type,
@@ -141,7 +152,7 @@ class Deliverer {
   /** Resolves when the endpoint has taken the rows; rejects with `TooLarge` if they are to be sent in smaller pieces. */
   async #send(batch: MessageBatch, rows: Rows, signals: Signals): Promise<void> {
     const { body: kind, compression } = this.#settings
-    const raw = bodyOf(batch, rows, BODIES[kind].encoding)
+    const raw = await bodyOf(batch, rows, kind, this.#reframe)
     const body = await COMPRESS[compression](raw)
     const size = { rawBytes: raw.length, sentBytes: body.length }
     if (rows.end - rows.start > 1 && isAtLeast(size, this.#tooLarge)) throw new TooLarge()

@@ -3,6 +3,7 @@ import { createServer, type IncomingHttpHeaders, type IncomingMessage, type Serv
 import { createServer as createSecureServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { gunzipSync, zstdDecompressSync } from 'node:zlib'
+import { tableFromIPC } from 'apache-arrow'
 import type { WebhookSinkOptions } from '../../../src/sinks/webhook/options.ts'
 import { webhookSink } from '../../../src/sinks/webhook.ts'
 import { CERTIFICATE, PRIVATE_KEY } from './certificate.ts'
@@ -89,10 +90,18 @@ function readRequest(request: IncomingMessage, raw: Buffer): Received {
 function rowsOf(raw: Buffer, headers: IncomingHttpHeaders): string[] {
   const encoding = headers['content-encoding']
   const text = encoding === 'gzip' ? gunzipSync(raw) : encoding === 'zstd' ? zstdDecompressSync(raw) : raw
+  if (headers['content-type'] === 'application/vnd.apache.arrow.stream') return arrowRows(text)
   const body = text.toString()
   if (!body.startsWith('[')) return body.trimEnd().split('\n')
   // the rows of the tests read the same after a parse and a stringify
   return (JSON.parse(body) as readonly unknown[]).map(row => JSON.stringify(row))
+}
+
+/** By apache-arrow, with none of the sink's code. */
+function arrowRows(stream: Uint8Array): string[] {
+  return tableFromIPC(stream)
+    .toArray()
+    .map(row => JSON.stringify({ id: Number(row['id']), key: row['key'], text: row['text'] }))
 }
 
 /** A sink to it, which may reach this machine. */
