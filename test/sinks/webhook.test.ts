@@ -50,34 +50,6 @@ async function fixture(answer?: ReceiverOptions['answer'], options: Partial<Webh
 
 const json = (rows: readonly TestRow[]): string[] => rows.map(row => row.json)
 
-<<<<<<< HEAD
-=======
-describe.each<{ title: string; options: Partial<WebhookSinkOptions>; secure?: boolean; manyRows?: number }>([
-  { title: 'arrays', options: {} },
-  {
-    title: 'gzipped lines over TLS',
-    options: { body: 'ndjson', compression: 'gzip', tls: { ca: CERTIFICATE } },
-    secure: true,
-  },
-  { title: 'signed arrays, zstd', options: { compression: 'zstd', hashKey: 'key', lingerMs: 50 } },
-  { title: 'row by row', options: { body: 'row' }, manyRows: 3_000 },
-  { title: 'Arrow streams', options: { body: 'arrow' } },
-])('the webhook sink keeps the contract: $title', ({ options, secure = false, manyRows = 100_000 }) => {
-  const receiverOf = new Map<unknown, Receiver>()
-  const tests = testSink({
-    manyRows,
-    async create() {
-      const receiver = await receive({ secure })
-      const sink = sinkTo(receiver, options)
-      receiverOf.set(sink, receiver)
-      return sink
-    },
-    read: async sink => receiverOf.get(sink)!.rows,
-  })
-  it.each(tests)('$name', async ({ run }) => run())
-})
-
->>>>>>> 50e4468 (Arrow IPC as a payload for sinks that take whole batches)
 describe('a request of the webhook sink', () => {
   test('is a POST to the URL with the rows as a JSON array', async () => {
     const { receiver, write } = await fixture(undefined, { headers: { Authorization: 'Bearer abc', 'X-Team': 'data' } })

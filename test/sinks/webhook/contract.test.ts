@@ -14,6 +14,7 @@ describe.each<{ title: string; options: Partial<WebhookSinkOptions>; secure?: bo
   },
   { title: 'signed arrays, zstd', options: { compression: 'zstd', hashKey: 'key', lingerMs: 50 } },
   { title: 'row by row', options: { body: 'row' }, manyRows: 3_000 },
+  { title: 'Arrow streams', options: { body: 'arrow' } },
 ])('the webhook sink keeps the contract: $title', ({ options, secure = false, manyRows = 20_000 }) => {
   const tests = testSink({
     manyRows,
