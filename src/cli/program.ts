@@ -4,6 +4,7 @@ import { asMillraceError, ERRORS } from '../core/errors.ts'
 import { cancelCommand } from './cancel.ts'
 import { deadLettersCommand } from './dead-letters.ts'
 import { demoCommand } from './demo.ts'
+import { doctorCommand } from './doctor.ts'
 import { redact } from './endpoint.ts'
 import { listCommand } from './list.ts'
 import { pauseCommand, resumeCommand } from './pause.ts'
@@ -72,7 +73,7 @@ function createProgram(done: (exitCode: number) => void): Command {
 
 const COMMANDS = [
   ...[demoCommand, runCommand, listCommand, showCommand, cancelCommand, pauseCommand, resumeCommand],
-  ...[retryCommand, redeliverCommand, deadLettersCommand, receiptCommand, verifyCommand],
+  ...[retryCommand, redeliverCommand, deadLettersCommand, receiptCommand, verifyCommand, doctorCommand],
 ]
 
 /** Commander hands settings down only when a command is made by its parent. */

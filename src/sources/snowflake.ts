@@ -1,7 +1,9 @@
 /** Snowflake, through `snowflake-sdk`. */
 import { join, resolve } from 'node:path'
+import { openFileBytes } from '../columnar/file-bytes.ts'
 import { closest } from '../core/close-names.ts'
 import { CancelledError, ConfigError, SourceError } from '../core/errors.ts'
+import { check } from './snowflake/check.ts'
 import { estimate } from './snowflake/estimate.ts'
 import { readLocation, stagingPath } from './snowflake/location.ts'
 import { readRelation } from './snowflake/names.ts'
@@ -11,7 +13,7 @@ import { requireReadable } from './snowflake/stage-type.ts'
 import { readColumns } from './snowflake/table.ts'
 import { discard, unload } from './snowflake/unload.ts'
 import { presignedUrl } from './snowflake/urls.ts'
-import type { Column, Source, TableSchema } from './source.ts'
+import type { Column, FileAccess, Source, StagedFile, TableSchema } from './source.ts'
 
 export interface SnowflakeSourceOptions {
   /** Default `snowflake`. */
@@ -102,6 +104,22 @@ export function snowflakeSource(options: SnowflakeSourceOptions): Source {
     })
   }
 
+  async function access(file: StagedFile, signal: AbortSignal): Promise<FileAccess> {
+    if (!/^[A-Za-z0-9_-]{1,64}\/\d+\/[^/]+$/.test(file.name)) throw foreign('file', file.name)
+    const path = location.prefix + file.name
+    const found =
+      reading === 'url' ? await presignedUrl(sessions, location, path, lifetimeSeconds) : spool.access(path, file)
+    signal.throwIfAborted()
+    return found
+  }
+
+  async function read(file: StagedFile, start: number, end: number): Promise<Uint8Array> {
+    const signal = new AbortController().signal
+    const chunk = { chunk: 0, name: file.name, format: 'parquet', bytes: file.bytes, fromRow: 0 } as const
+    const bytes = await openFileBytes(chunk, () => access(file, signal), signal)
+    return bytes.read(start, end).finally(() => bytes.close())
+  }
+
   return {
     name,
 
@@ -148,14 +166,10 @@ export function snowflakeSource(options: SnowflakeSourceOptions): Source {
       return estimate({ sessions, location, relation, keepNames, request }, signal)
     },
 
-    async access(file, signal) {
-      if (!/^[A-Za-z0-9_-]{1,64}\/\d+\/[^/]+$/.test(file.name)) throw foreign('file', file.name)
-      const path = location.prefix + file.name
-      const access =
-        reading === 'url' ? await presignedUrl(sessions, location, path, lifetimeSeconds) : spool.access(path, file)
-      signal.throwIfAborted()
-      return access
-    },
+    access,
+
+    check: signal =>
+      check({ sessions, location, reading, relations: Object.keys(tables).map(relationOf), read }, signal),
 
     async discard(stagingId, saved, signal) {
       requireStagingId(stagingId)

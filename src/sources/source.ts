@@ -48,6 +48,13 @@ export interface Source {
    */
   discard(stagingId: string, saved: Json | undefined, signal: AbortSignal): Promise<void>
 
+  /**
+   * Looks, for `millrace doctor`, at everything that staging would need, and changes nothing that lasts: can it log in, may it read the
+   * tables, may it write where files go. Later checks may be left out where an earlier one failed. Rejects only where it cannot look
+   * at all. Left out: every table is described.
+   */
+  check?(signal: AbortSignal): Promise<readonly Check[]>
+
   /** Frees connections that the source opened itself. */
   close?(): Promise<void>
 }
@@ -66,6 +73,17 @@ export interface StageRequest {
   readonly fileBytes: number
   /** No more rows than this are wanted, whichever they are: for a sample. A source whose files are there already need not heed it. */
   readonly limit?: number
+}
+
+/** What was looked at, and how it is. */
+export interface Check {
+  /** Completes "it is well: ...": `table base.assets.transfers`. */
+  readonly what: string
+  readonly ok: boolean
+  /** What was found: of what failed always, of the rest where there is something to say. No secret, no row content. */
+  readonly said?: string
+  /** Commands, or words where there are none, that mend it. */
+  readonly mend?: readonly string[]
 }
 
 /** Of a window and a filter, before anything is staged. */

@@ -27,7 +27,7 @@ async function stageType(connection: Connection, { names, stage }: StageLocation
   return String(type).includes('NO CSE') ? 'sse' : 'cse'
 }
 
-function createStage({ names, stage }: StageLocation): string {
+export function createStage({ names, stage }: StageLocation): string {
   return `CREATE STAGE ${names ? quoteNames(names) : stage} ENCRYPTION = (TYPE = 'SNOWFLAKE_SSE')`
 }
 

@@ -148,7 +148,7 @@ function attemptOf(saved: Json | undefined): number {
 }
 
 /** Without rows there is no file, and no output row that names one. The directory is flat, whatever the name begins with. */
-function stagedFiles(rows: readonly Row[], stagingId: string, attempt: number): readonly StagedFile[] {
+export function stagedFiles(rows: readonly Row[], stagingId: string, attempt: number): readonly StagedFile[] {
   return rows
     .map(row => ({
       name: `${stagingId}/${attempt}/${String(row['FILE_NAME']).split('/').at(-1)}`,

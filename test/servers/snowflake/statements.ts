@@ -47,7 +47,7 @@ const HANDLERS: readonly (readonly [RegExp, Handler])[] = [
     /^SELECT QUERY_ID FROM TABLE\((?:"[^"]*"\.)?INFORMATION_SCHEMA\.QUERY_HISTORY_BY_USER\(.*QUERY_TAG = '([^']*)'/,
     queryHistory,
   ],
-  [/^SELECT (?:CURRENT_ROLE|CURRENT_WAREHOUSE)\(\)/, currentState],
+  [/^SELECT CURRENT_USER\(\) AS U, CURRENT_ROLE\(\) AS R, CURRENT_WAREHOUSE\(\) AS W$/, currentState],
   [/^COPY INTO (@\S+) FROM \((.*)\) (FILE_FORMAT = .*)$/s, copy],
   [/^REMOVE (@\S+)$/, remove],
   [/^LIST (@\S+)$/, list],
@@ -168,8 +168,8 @@ async function queryHistory([, tag]: RegExpExecArray, _: Running, world: World):
   return { columns: texts('QUERY_ID'), rows: found.map(({ queryId }) => [queryId]).reverse() }
 }
 
-async function currentState(_match: RegExpExecArray, _: Running, { compute }: World): Promise<ResultSet> {
-  return { columns: texts('ROLE', 'WAREHOUSE'), rows: [['BACKFILLER', compute === 'none' ? null : 'BACKFILL']] }
+async function currentState(_: RegExpExecArray, { session }: Running, { compute }: World): Promise<ResultSet> {
+  return { columns: texts('U', 'R', 'W'), rows: [[session.user, 'MILLRACE', compute === 'none' ? null : 'BACKFILL']] }
 }
 
 async function copy(
