@@ -40,7 +40,8 @@ function stallCases<S extends Sink>(testing: SinkTesting<S>, stall: Hook<S, 'sta
     await session.begin?.(unit)
     const recover = await stall(sink)
     const controller = new AbortController()
-    const rows = testRows(400)
+    // more than pipes and sockets hold
+    const rows = testRows(400, id => `${id} `.padEnd(8_192, '.'))
     const { ended } = await beginWrites(session, unit, rows, { batchRows: 20, signal: controller.signal })
     // what was sent by now hangs in the middle, and only the sink would know when that is
     await Promise.race([ended, delay(HANG_MS)])
@@ -66,15 +67,15 @@ function stallCases<S extends Sink>(testing: SinkTesting<S>, stall: Hook<S, 'sta
           const recover = await stall(sink)
           const delivery = startDelivery({ job, session, rows })
           await delivery.still()
-          const { readRows, writtenRows, mostOutstandingBytes } = delivery.progress
+          const { readRows, writtenRows } = delivery.progress
           await recover()
+          assert.ok(readRows > 0, 'nothing was read')
           if (!session.commit) assert.equal(writtenRows, 0, `${writtenRows} rows were acknowledged by nobody`)
+          await testing.finish(delivery)
+          const { mostOutstandingBytes } = delivery.progress
           const bound = outstandingBound(rows)
           const excess = `${mostOutstandingBytes} bytes were read and not acknowledged, where ${bound} may be`
           assert.ok(mostOutstandingBytes <= bound, excess)
-          assert.ok(readRows > 0, 'nothing was read')
-          await testing.finish(delivery)
-          assert.ok(delivery.progress.mostOutstandingBytes <= bound, excess)
         })
         await testing.expectRows(sink, rows, 'once')
       },
