@@ -25,7 +25,7 @@ await describeWith('moto', 'snsSink', ({ endpoint }) => {
       // the one character of the suite that goes as an escape
       read: async ({ topic }) => (await topic.published()).map(body => body.replaceAll('\\uffff', '\uffff')),
       dispose: ({ tunnel }) => tunnel.close(),
-      manyRows: 2_000,
+      manyRows: 1_000,
       faults: {
         stall: ({ tunnel }) => tunnel.stall(),
         interrupt: ({ tunnel }) => tunnel.cut(),
