@@ -51,8 +51,9 @@ export function showText(job: Job, nowMs: number): string {
   return `${formatTable(known)}\n${formatTable([header, ...destinations], [2, 3, 4, 5, 6])}`
 }
 
-function filterText({ filter_column, filter_values, filter_values_ref }: Job): string | null {
+function filterText({ filter_column, filter_values_count, filter_values_ref }: Job): string | null {
   if (filter_column === null) return null
-  const values = filter_values ? `${formatCount(filter_values.length)} values` : `the values ${filter_values_ref}`
+  const values =
+    filter_values_count === null ? `the values ${filter_values_ref}` : `${formatCount(filter_values_count)} values`
   return `${filter_column} is one of ${values}`
 }

@@ -8,7 +8,8 @@ import { type StoredDeadLetter, storedDeadLetters } from './dead-letters.ts'
 import { type DestinationName, findNamed, nameOf } from './destination-name.ts'
 import { publish } from './diagnostics.ts'
 import { estimateRequest, type Sample, sampleRequest } from './dry-run.ts'
-import { MillraceError, type Problem, RequestError } from './errors.ts'
+import { isMillraceError, MillraceError, type Problem, RequestError } from './errors.ts'
+import { repeatableId, requireSameRequest } from './idempotency.ts'
 import { isFinal, type Job, type JobStatus } from './job.ts'
 import { toJob as viewOf } from './job-view.ts'
 import { createLanes } from './lanes.ts'
@@ -28,9 +29,10 @@ import { wishOf } from './wishes.ts'
 export interface Engine {
   /**
    * Checks the request against its schema, the catalogue and the destinations, stores the job and starts it.
-   * Rejects with a `RequestError` that lists every problem.
+   * Rejects with a `RequestError` that lists every problem. With an `idempotency_key` that the organization has used before, answers the
+   * job of then, for good; rejects with code `conflict` if that was of another request.
    */
-  create(request: BackfillRequest, scope?: Scope): Promise<Job>
+  create(request: BackfillRequest, options?: Scope & { readonly idempotency_key?: string }): Promise<Job>
   /**
    * What the request would come to, without making a job of it or staging anything: how much, by which SQL, and what becomes of each
    * column. Rejects as `create` does, and with code `conflict` where the source cannot tell.
@@ -160,6 +162,8 @@ export function createEngine(options: EngineOptions): Engine {
     await record(jobId, scope)
     const after = await wishOf(store, jobId, wishes)
     owner.hurry(jobId)
+    // a queued one would be in the line until its turn, only to end
+    if (after.wishes.cancel && after.beat === 0) await claimLater(after)
     changes.announce(jobId)
     return toJob(after)
   }
@@ -172,9 +176,15 @@ export function createEngine(options: EngineOptions): Engine {
   }
 
   /** Stored, it will be done: a claim that fails now is made good by the next scan. */
-  async function claimLater(seen: Claimable): Promise<void> {
+  async function claimLater({
+    jobId,
+    epoch,
+    beat,
+    wishes,
+  }: Claimable & Pick<Partial<JobRecord>, 'wishes'>): Promise<void> {
+    const seen = { jobId, epoch, beat }
     await owner
-      .claim(seen)
+      .claim(seen, wishes?.cancel ?? false)
       .catch(error => publish('warning', { message: `job ${seen.jobId} could not be claimed yet`, error }))
   }
 
@@ -187,18 +197,23 @@ export function createEngine(options: EngineOptions): Engine {
   }
 
   return {
-    async create(input, scope = {}) {
+    async create(input, { idempotency_key: key, ...scope } = {}) {
       if (closed) throw new MillraceError('cancelled', 'the engine is closed')
+      const organizationId = organizationOf(scope)
+      const jobId = key === undefined ? randomUUID() : repeatableId(organizationId, key)
+      // before the rest is checked, which may have changed since
+      const before = key === undefined ? undefined : await store.get(jobId)
+      if (before) return toJob(requireSameRequest(before, input))
       const resolved = await resolveRequest(input, { source, store, sinks }, AbortSignal.timeout(DESCRIBE_MS))
-      const jobId = randomUUID()
-      await store.create({
-        jobId,
-        organizationId: organizationOf(scope),
-        request: resolved.request,
-        partitionKey: resolved.window.column,
-        destinations: resolved.destinations,
-        timeCreated: new Date().toISOString(),
-      })
+      const { request, destinations } = resolved
+      const timeCreated = new Date().toISOString()
+      try {
+        const partitionKey = resolved.window.column
+        await store.create({ jobId, organizationId, request, partitionKey, destinations, timeCreated })
+      } catch (error) {
+        if (key === undefined || !isMillraceError(error) || error.code !== 'conflict') throw error
+        return toJob(requireSameRequest(await record(jobId, scope), input))
+      }
       await claimLater({ jobId, epoch: 0, beat: 0 })
       return toJob(await record(jobId, scope))
     },

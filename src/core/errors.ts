@@ -6,6 +6,13 @@ import type { Proof } from './unit.ts'
  */
 export const ERRORS = {
   invalid_request: { status: 422, exit: 2, retryable: false },
+  malformed_request: { status: 400, exit: 2, retryable: false },
+  unauthenticated: { status: 401, exit: 2, retryable: false },
+  forbidden: { status: 403, exit: 2, retryable: false },
+  method_not_allowed: { status: 405, exit: 2, retryable: false },
+  too_large: { status: 413, exit: 2, retryable: false },
+  unsupported_media_type: { status: 415, exit: 2, retryable: false },
+  too_many_requests: { status: 429, exit: 2, retryable: true },
   invalid_config: { status: 500, exit: 2, retryable: false },
   missing_driver: { status: 500, exit: 2, retryable: false },
   not_found: { status: 404, exit: 3, retryable: false },

@@ -1,7 +1,10 @@
 import type { DestinationRecord, JobRecord, Pace } from '../stores/store.ts'
 import { nameOf } from './destination-name.ts'
-import type { Job, JobDestination } from './job.ts'
+import { isFinal, type Job, type JobDestination } from './job.ts'
 import type { Destination } from './options.ts'
+
+/** Of a filter, in what is said of a job: whoever wants all of them has made the request. */
+const MOST_VALUES = 1_000
 
 type Registered = ReadonlyMap<string, Pick<Destination, 'delivery'>>
 
@@ -23,7 +26,8 @@ export function toJob(record: JobRecord, registered?: Registered): Job {
     backfill_start: start,
     backfill_end: end,
     filter_column: request.filter?.column ?? null,
-    filter_values: request.filter?.values ?? null,
+    filter_values: request.filter?.values?.slice(0, MOST_VALUES) ?? null,
+    filter_values_count: request.filter?.values?.length ?? null,
     filter_values_ref: request.filter?.values_ref ?? null,
     destinations: record.destinationRecords.map(destination => ({
       ...toDestination(destination, record.numChunks),
@@ -34,6 +38,7 @@ export function toJob(record: JobRecord, registered?: Registered): Job {
     chunks_left: record.chunksLeft ?? null,
     error_message: record.error?.message ?? null,
     error_code: record.error?.code ?? null,
+    queued: !isFinal(record.status) && record.beat === 0,
     cancel_requested: record.wishes.cancel ?? false,
     paused: record.wishes.pause ?? false,
     time_created: record.timeCreated,

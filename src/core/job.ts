@@ -28,30 +28,37 @@ const destinationSchema = z.object({
   error_code: z.string().nullable(),
 })
 
-export const jobSchema = z.object({
-  job_id: z.uuid(),
-  workflow_id: z.string(),
-  organization_id: z.string(),
-  status: z.enum(JOB_STATUSES),
-  job_name: z.string().nullable(),
-  table: z.string(),
-  partition_key: z.string(),
-  backfill_start: z.union([z.string(), z.int()]).describe('As the request said it.'),
-  backfill_end: z.union([z.string(), z.int()]),
-  filter_column: z.string().nullable(),
-  filter_values: z.array(z.union([z.string(), z.number(), z.boolean()])).nullable(),
-  filter_values_ref: z.string().nullable(),
-  destinations: z.array(destinationSchema),
-  static_egress_ip: z.boolean(),
-  num_chunks: count.nullable().describe('Null while staging.'),
-  chunks_left: count.nullable().describe('Chunks that some destination that has not failed has yet to settle.'),
-  error_message: z.string().nullable(),
-  error_code: z.string().nullable(),
-  cancel_requested: z.boolean(),
-  paused: z.boolean().describe('Nothing is sent until the job is resumed.'),
-  time_created: z.iso.datetime(),
-  time_completed: z.iso.datetime().nullable(),
-})
+export const jobSchema = z
+  .object({
+    job_id: z.uuid(),
+    workflow_id: z.string(),
+    organization_id: z.string(),
+    status: z.enum(JOB_STATUSES),
+    job_name: z.string().nullable(),
+    table: z.string(),
+    partition_key: z.string(),
+    backfill_start: z.union([z.string(), z.int()]).describe('As the request said it.'),
+    backfill_end: z.union([z.string(), z.int()]),
+    filter_column: z.string().nullable(),
+    filter_values: z
+      .array(z.union([z.string(), z.number(), z.boolean()]))
+      .nullable()
+      .describe('The first 1,000 of those that the request had.'),
+    filter_values_count: count.nullable().describe('How many values the request had.'),
+    filter_values_ref: z.string().nullable(),
+    destinations: z.array(destinationSchema),
+    static_egress_ip: z.boolean(),
+    num_chunks: count.nullable().describe('Null while staging.'),
+    chunks_left: count.nullable().describe('Chunks that some destination that has not failed has yet to settle.'),
+    error_message: z.string().nullable(),
+    error_code: z.string().nullable(),
+    queued: z.boolean().describe('Waits for a process to take it up, or for others of the organization to end.'),
+    cancel_requested: z.boolean(),
+    paused: z.boolean().describe('Nothing is sent until the job is resumed.'),
+    time_created: z.iso.datetime(),
+    time_completed: z.iso.datetime().nullable(),
+  })
+  .meta({ id: 'Job' })
 
 export type Job = z.infer<typeof jobSchema>
 export type JobDestination = Job['destinations'][number]

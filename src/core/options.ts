@@ -43,6 +43,11 @@ export interface EngineOptions {
    * 24 hours for failed jobs, 0 for completed ones.
    */
   readonly keepStagedMs?: { readonly failed?: number; readonly completed?: number }
+  /**
+   * Most jobs of one organization that run at a time, over all processes that share the store and are set to the same. Others wait in order
+   * of their creation, `queued`; a paused job keeps its place. Default: no limit.
+   */
+  readonly maxRunningJobs?: number
   /** How long a cancelled job waits for what is in flight before it gives that up. Default 10 s. */
   readonly cancelGraceMs?: number
 }
@@ -122,6 +127,7 @@ export interface Settings {
   readonly memoryBudgetBytes: number
   readonly leaseMs: number
   readonly cancelGraceMs: number
+  readonly maxRunningJobs: number | undefined
   readonly keepStagedMs: { readonly failed: number; readonly completed: number }
 }
 
@@ -163,11 +169,12 @@ export function resolveOptions(options: WithoutSource): Settings {
     memoryBudgetBytes: options.memoryBudgetBytes ?? MEMORY_BUDGET_BYTES,
     leaseMs: options.leaseMs ?? DEFAULT_LEASE_MS,
     cancelGraceMs: options.cancelGraceMs ?? 10_000,
+    maxRunningJobs: options.maxRunningJobs,
     keepStagedMs: { failed: 24 * 3_600_000, completed: 0, ...options.keepStagedMs },
   }
-  const { destinations: _, lanes: __, keepStagedMs, ...numbers } = settings
+  const { destinations: _, lanes: __, keepStagedMs, maxRunningJobs, ...numbers } = settings
   for (const [name, ms] of Object.entries(keepStagedMs)) checkCount(`keepStagedMs.${name}`, ms, problems)
-  checkNumbers('', numbers, problems)
+  checkNumbers('', { ...numbers, ...(maxRunningJobs === undefined ? {} : { maxRunningJobs }) }, problems)
   checkCount('lanes', lanes, problems)
   if (problems.length > 0) {
     throw new ConfigError(problems.map(problem => `${problem.path}: ${problem.message}`).join('\n'), { problems })

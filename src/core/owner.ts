@@ -1,7 +1,7 @@
 /**
  * The jobs that this process owns, and those it may come to own: a job whose owner has been silent for `leaseMs` is taken over.
  */
-import type { Claimable } from '../stores/store.ts'
+import type { Claimable, JobRecord } from '../stores/store.ts'
 import { nameOf } from './destination-name.ts'
 import { publish } from './diagnostics.ts'
 import { Heartbeats } from './heartbeats.ts'
@@ -24,22 +24,31 @@ export class Owner {
     this.#surroundings = surroundings
     this.#takeOver = takeOver
     this.#heartbeats = new Heartbeats(surroundings.settings.leaseMs)
-    const scan = (): void => {
-      this.#scanning = this.#scanning.then(() => this.#scan())
-    }
-    this.#scans = setInterval(scan, surroundings.settings.leaseMs / 3).unref()
-    scan()
+    this.#scans = setInterval(() => this.#scanSoon(), surroundings.settings.leaseMs / 3).unref()
+    this.#scanSoon()
   }
 
-  /** Takes the job and starts it, unless somebody else was faster. */
-  async claim(seen: Claimable): Promise<void> {
+  /**
+   * Takes the job and starts it, unless somebody else was faster or its organization has enough jobs under way; one that is only to be
+   * ended need not wait for that. Answers whether it was taken.
+   */
+  async claim(seen: Claimable, toEnd: boolean): Promise<boolean> {
+    const { store, settings } = this.#surroundings
     this.#begun.add(seen.jobId)
-    const lease = await this.#surroundings.store.claim(seen)
-    if (lease === undefined) return
-    if (this.#closed) return this.#surroundings.store.release(lease)
+    const lease = await store.claim(seen, toEnd ? undefined : settings.maxRunningJobs)
+    if (lease === undefined) return false
+    if (this.#closed) {
+      await store.release(lease)
+      return false
+    }
     const run = runJob(lease, this.#surroundings)
     this.#runs.set(seen.jobId, run)
-    void run.ended.then(() => this.#runs.delete(seen.jobId))
+    void run.ended.then(() => {
+      this.#runs.delete(seen.jobId)
+      // its place is free
+      if (settings.maxRunningJobs !== undefined && !this.#closed) this.#scanSoon()
+    })
+    return true
   }
 
   hurry(jobId: string): void {
@@ -55,13 +64,26 @@ export class Owner {
     await Promise.all([...this.#runs.values()].map(run => run.ended))
   }
 
+  #scanSoon(): void {
+    this.#scanning = this.#scanning.then(() => this.#scan())
+  }
+
   async #scan(): Promise<void> {
     try {
       const unfinished = await this.#surroundings.store.unfinished()
       const ours = unfinished.filter(job => !this.#runs.has(job.jobId) && this.#mayHave(job.jobId))
       this.#heartbeats.keep(ours)
-      for (const job of ours)
-        if (!this.#closed && this.#heartbeats.isAbandoned(job) && (await this.#isFit(job))) await this.claim(job)
+      const full = new Set<string>()
+      for (const job of ours) {
+        if (this.#closed || !this.#heartbeats.isAbandoned(job)) continue
+        const fit = await this.#fit(job)
+        if (!fit) continue
+        const { organizationId, wishes } = fit
+        const toEnd = wishes.cancel ?? false
+        if (!toEnd && full.has(organizationId)) continue
+        // those after it are younger
+        if (!(await this.claim(job, toEnd))) full.add(organizationId)
+      }
       await this.#discardExpired()
     } catch (error) {
       publish('warning', { message: 'looking for jobs to take over failed', error })
@@ -83,11 +105,11 @@ export class Owner {
   }
 
   /** Another process may serve other tables or destinations from the same store. To end a cancelled job takes neither. */
-  async #isFit({ jobId }: Claimable): Promise<boolean> {
+  async #fit({ jobId }: Claimable): Promise<JobRecord | undefined> {
     const { store, source, settings } = this.#surroundings
     const record = await store.get(jobId)
-    if (record?.wishes.cancel) return true
-    if (!record?.destinations.every(destination => settings.destinations.has(nameOf(destination)))) return false
-    return (await source.tables()).includes(record.request.table)
+    if (record?.wishes.cancel) return record
+    if (!record?.destinations.every(destination => settings.destinations.has(nameOf(destination)))) return undefined
+    return (await source.tables()).includes(record.request.table) ? record : undefined
   }
 }

@@ -44,25 +44,27 @@ const filter = z
 
 const destinationRef = z.strictObject({ type: name, name })
 
-export const backfillRequestSchema = z.strictObject({
-  job_name: z.string().max(MAX_NAME).optional(),
-  table: name,
-  backfill_window: backfillWindow,
-  filter: filter.optional(),
-  destinations: z
-    .array(destinationRef)
-    .min(1, 'must name at least one')
-    .max(100)
-    .superRefine((destinations, context) => {
-      const seen = new Set<string>()
-      destinations.forEach((destination, index) => {
-        const key = nameOf(destination)
-        if (seen.has(key)) context.addIssue({ code: 'custom', path: [index], message: `${key} is named twice` })
-        seen.add(key)
-      })
-    }),
-  static_egress_ip: z.boolean().optional(),
-})
+export const backfillRequestSchema = z
+  .strictObject({
+    job_name: z.string().max(MAX_NAME).optional(),
+    table: name,
+    backfill_window: backfillWindow,
+    filter: filter.optional(),
+    destinations: z
+      .array(destinationRef)
+      .min(1, 'must name at least one')
+      .max(100)
+      .superRefine((destinations, context) => {
+        const seen = new Set<string>()
+        destinations.forEach((destination, index) => {
+          const key = nameOf(destination)
+          if (seen.has(key)) context.addIssue({ code: 'custom', path: [index], message: `${key} is named twice` })
+          seen.add(key)
+        })
+      }),
+    static_egress_ip: z.boolean().optional(),
+  })
+  .meta({ id: 'BackfillRequest' })
 
 /** What `create` takes: `POST /api/v1/beam/backfills`. */
 export type BackfillRequest = z.infer<typeof backfillRequestSchema>

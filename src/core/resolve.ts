@@ -2,7 +2,6 @@
  * Checking a request against the catalogue and the destinations. Every broken rule is found before anything is said, each
  * with its path in the request.
  */
-import { createHash } from 'node:crypto'
 import type { Column, TableSchema } from '../columnar/column-type.ts'
 import { readBound, readLiteral, type Scalar } from '../columnar/literal.ts'
 import type { ValueList } from '../columnar/predicate.ts'
@@ -10,6 +9,7 @@ import type { Source, StageFilter, StageRequest } from '../sources/source.ts'
 import type { Store } from '../stores/store.ts'
 import { type DestinationName, findNamed, nameOf } from './destination-name.ts'
 import { type Problem, RequestError, StoreError } from './errors.ts'
+import { hashUuid } from './hash-uuid.ts'
 import type { Settings } from './options.ts'
 import { type BackfillRequest, backfillRequestSchema } from './request.ts'
 import { type RowOptions, rowProblems } from './row-options.ts'
@@ -83,7 +83,7 @@ function parse(input: unknown, problems: Problem[]): Partial<BackfillRequest> {
 }
 
 /** `filter.values[3]` */
-function formatPath(path: readonly PropertyKey[]): string {
+export function formatPath(path: readonly PropertyKey[]): string {
   const text = path.map(part => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`)).join('')
   return text.replace(/^\./, '') || '(request)'
 }
@@ -137,11 +137,9 @@ function checkColumns(
   })
 }
 
-/** The same in every job, process and version: a UUID (version 8, RFC 9562) of the hash of type and name. */
+/** The same in every job, process and version. */
 export function destinationUid(type: string, name: string): string {
-  const hex = createHash('sha256').update(`${type}\0${name}`).digest('hex')
-  const variant = ((Number.parseInt(hex[16]!, 16) & 3) | 8).toString(16)
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20, 32)}`
+  return hashUuid(`${type}\0${name}`)
 }
 
 async function resolveTable(

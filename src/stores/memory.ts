@@ -38,6 +38,14 @@ export function memoryStore(): Store {
     return job
   }
 
+  /** Jobs of the same organization that run, or may before this one. */
+  function countAhead(job: JobRecord): number {
+    const others = [...jobs.values()].filter(({ record }) => record.organizationId === job.organizationId)
+    const isAhead = ({ status, beat, ...other }: JobRecord): boolean =>
+      isUnfinished(status) && (beat > 0 || newestFirst(job, other) < 0)
+    return others.filter(({ record }) => isAhead(record)).length
+  }
+
   return {
     async create(job) {
       if (jobs.has(job.jobId)) throw jobExists(job.jobId)
@@ -66,13 +74,15 @@ export function memoryStore(): Store {
     async unfinished() {
       return [...jobs.values()]
         .filter(job => isUnfinished(job.record.status))
+        .sort((a, b) => newestFirst(b.record, a.record))
         .map(({ record: { jobId, epoch, beat } }) => ({ jobId, epoch, beat }))
     },
 
-    async claim(seen) {
+    async claim(seen, mostRunning = Number.POSITIVE_INFINITY) {
       const job = jobs.get(seen.jobId)
       if (!job || !isUnfinished(job.record.status)) return undefined
       if (job.record.epoch !== seen.epoch || job.record.beat !== seen.beat) return undefined
+      if (seen.beat === 0 && countAhead(job.record) >= mostRunning) return undefined
       job.set({ epoch: seen.epoch + 1, beat: 1 })
       return { jobId: seen.jobId, epoch: seen.epoch + 1 }
     },

@@ -41,7 +41,7 @@ export function sqliteStore(options: SqliteStoreOptions = {}): Store {
     },
 
     unfinished: () => connection.call('unfinished'),
-    claim: seen => connection.call('claim', seen),
+    claim: (seen, mostRunning) => connection.call('claim', seen, mostRunning),
     beat: lease => connection.call('beat', lease),
     release: lease => connection.call('release', lease),
     saveStaging: (lease, staging) => connection.call('saveStaging', lease, staging),

@@ -34,14 +34,17 @@ export interface Store {
    */
   wish(jobId: string, wishes: Wishes, when: readonly JobStatus[]): Promise<JobRecord | undefined>
 
-  /** Jobs that are not final, with what is needed to claim them. */
+  /** Jobs that are not final, oldest first by `timeCreated`, then by id, with what is needed to claim them. */
   unfinished(): Promise<readonly Claimable[]>
 
   /**
    * Makes the caller the owner if epoch and beat are still what the caller saw; the lease has the next epoch. Undefined if
    * they are not. Whether a beat has stood still for long enough is the caller's judgement, on its own monotonic clock.
+   *
+   * With `mostRunning`, a job that nobody owns is left alone as well if so many unfinished jobs of its organization are owned by
+   * somebody, or by nobody although they are older: those come first.
    */
-  claim(seen: Claimable): Promise<Lease | undefined>
+  claim(seen: Claimable, mostRunning?: number): Promise<Lease | undefined>
 
   /** Says that the owner lives, and brings it the wishes. */
   beat(lease: Lease): Promise<Wishes>

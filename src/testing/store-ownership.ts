@@ -56,6 +56,43 @@ export const ownershipCases: readonly StoreCase[] = [
   ],
 
   [
+    'unfinished jobs are there in the order of their creation',
+    async store => {
+      const jobs = ['2026-03-01T00:00:00.000Z', '2026-01-01T00:00:00.000Z', '2026-02-01T00:00:00.000Z'].map(
+        timeCreated => testJob({ timeCreated }),
+      )
+      for (const job of jobs) await store.create(job)
+      const order = [1, 2, 0].map(index => jobs[index]!.jobId)
+      assert.deepEqual(
+        (await store.unfinished()).map(({ jobId }) => jobId),
+        order,
+      )
+    },
+  ],
+
+  [
+    'with a limit, jobs of an organization are claimed in the order of their creation, as others end',
+    async store => {
+      const [first, second, third] = [1, 2, 3].map(day => testJob({ timeCreated: `2026-01-0${day}T00:00:00.000Z` }))
+      const other = testJob({ timeCreated: '2026-02-01T00:00:00.000Z', organizationId: 'another' })
+      for (const job of [first!, second!, third!, other]) await store.create(job)
+      const claim = ({ jobId }: { jobId: string }, most?: number) => store.claim({ jobId, epoch: 0, beat: 0 }, most)
+      assert.equal(await claim(second!, 1), undefined, 'an older job waits')
+      const lease = await claim(first!, 1)
+      assert(lease)
+      assert.equal(await claim(second!, 1), undefined, 'one is under way')
+      assert(await claim(other, 1), 'organizations do not count for each other')
+      assert.equal(await claim(third!, 2), undefined, 'an older job waits for the second place')
+      assert(await claim(second!, 2))
+      const beat = (await store.get(first!.jobId))!.beat
+      const taken = await store.claim({ jobId: first!.jobId, epoch: lease.epoch, beat }, 1)
+      assert(taken, 'a job that is owned already keeps its place')
+      await store.transition(taken, 'staging', 'failed', {})
+      assert(await claim(third!, 2), 'a place is free')
+    },
+  ],
+
+  [
     'a claim fails if the epoch or the beat has moved since',
     async store => {
       const { jobId, lease } = await ownedJob(store)

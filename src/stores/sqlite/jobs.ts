@@ -58,7 +58,9 @@ export function jobCalls(db: Database) {
     },
 
     unfinished(): Claimable[] {
-      return db.all(`SELECT job_id AS jobId, epoch, beat FROM jobs WHERE status IN ('staging', 'transporting')`)
+      return db.all(
+        `SELECT job_id AS jobId, epoch, beat FROM jobs WHERE status IN ('staging', 'transporting') ORDER BY time_created, job_id`,
+      )
     },
 
     manifest(jobId: string): string | undefined {

@@ -7,12 +7,16 @@ import type { Database } from './database.ts'
 
 export function ownershipCalls(db: Database) {
   return {
-    claim({ jobId, epoch, beat }: Claimable): Lease | undefined {
+    claim({ jobId, epoch, beat }: Claimable, mostRunning?: number): Lease | undefined {
       const claimed = db.write(() =>
         db.run(
           `UPDATE jobs SET epoch = epoch + 1, beat = 1
-           WHERE job_id = $jobId AND epoch = $epoch AND beat = $beat AND status IN ('staging', 'transporting')`,
-          { jobId, epoch, beat },
+           WHERE job_id = $jobId AND epoch = $epoch AND beat = $beat AND status IN ('staging', 'transporting')
+             AND ($mostRunning IS NULL OR beat > 0 OR $mostRunning > (
+               SELECT count(*) FROM jobs other
+               WHERE other.organization_id = jobs.organization_id AND other.status IN ('staging', 'transporting')
+                 AND (other.beat > 0 OR (other.time_created, other.job_id) < (jobs.time_created, jobs.job_id))))`,
+          { jobId, epoch, beat, mostRunning: mostRunning ?? null },
         ),
       )
       return claimed === 1 ? { jobId, epoch: epoch + 1 } : undefined
