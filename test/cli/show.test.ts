@@ -24,6 +24,7 @@ describe('showText', () => {
       status: 'failed',
       filter_column: 'origin',
       filter_values: ['SFO', 'OAK'],
+      filter_values_count: 2,
       error_code: 'delivery_failed',
       error_message: 'kafka/rows: too large',
       time_completed: '2026-03-01T12:02:00.000Z',
