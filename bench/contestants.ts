@@ -26,6 +26,7 @@ interface EngineOptions {
   readonly lanes: number
   readonly checkpointSteps?: number
   readonly loop?: boolean
+  readonly urls?: string
 }
 
 export function engineToNull(name: string, table: StagedTable, options: EngineOptions): Contestant {

@@ -1,6 +1,6 @@
 /**
  * `npm run bench [-- PART ...] [--quick] [--rows N] [--rounds N]`: measures, prints a table and writes `results/latest.json`.
- * Parts: encode, rows, filter, memory, webhook, kafka, loop, pubsub; all of them by default.
+ * Parts: encode, rows, filter, memory, webhook, kafka, loop, pubsub, distant; all of them by default.
  */
 import { access, mkdir, writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
@@ -8,6 +8,7 @@ import { parseArgs } from 'node:util'
 import { run } from '../test/servers/process.ts'
 import { type Broker, startBroker } from './broker.ts'
 import { describeMachine } from './machine.ts'
+import { distantPart } from './parts/distant.ts'
 import { encodePart } from './parts/encode.ts'
 import { filterPart } from './parts/filter.ts'
 import { kafkaPart } from './parts/kafka.ts'
@@ -29,6 +30,7 @@ const PARTS: Readonly<Record<string, Part>> = {
   kafka: kafkaPart,
   loop: loopPart,
   pubsub: pubsubPart,
+  distant: distantPart,
 }
 
 const { values, positionals } = parseArgs({

@@ -4,8 +4,9 @@ import { SourceError } from '../src/core/errors.ts'
 import type { Source } from '../src/sources/source.ts'
 import type { StagedTable } from './data.ts'
 
-/** `tables`: by the name that requests use. A filter is left to the lanes. Discarding keeps the files: they are the bench's. */
-export function stagedSource(tables: Readonly<Record<string, StagedTable>>): Source {
+/** `tables`: by the name that requests use. A filter is left to the lanes. `urls`: what stands before a name
+ * where the files are behind URLs. Discarding keeps the files: they are the bench's. */
+export function stagedSource(tables: Readonly<Record<string, StagedTable>>, urls?: string): Source {
   const find = (name: string): StagedTable => {
     const table = tables[name]
     if (!table) throw new SourceError(`there is no staged table ${name}`, { retryable: false })
@@ -20,7 +21,8 @@ export function stagedSource(tables: Readonly<Record<string, StagedTable>>): Sou
       files: find(schema.table).files,
       ...(filter ? { residual: { filter: { column: filter.column, type: filter.type, values: filter.list } } } : {}),
     }),
-    access: async ({ name }) => ({ path: join(directory, name) }),
+    access: async ({ name }) =>
+      urls === undefined ? { path: join(directory, name) } : { url: new URL(name, urls).href },
     discard: async () => {},
   }
 }

@@ -28,11 +28,13 @@ export interface EngineSettings {
   readonly pubsub?: PubsubTopics
   /** Stores every checkpoint in so many steps instead of one: what storing them costs, made large enough to measure. Default 1. */
   readonly checkpointSteps?: number
+  /** What stands before the names of files, where they are behind URLs. Default: they are on the disk. */
+  readonly urls?: string
   /** Measures the host's event loop too, which costs a timer every millisecond. */
   readonly loop?: boolean
 }
 
-const { table, warmup, lanes, kafka, webhook, pubsub, checkpointSteps = 1, loop } = settings<EngineSettings>()
+const { table, warmup, lanes, kafka, webhook, pubsub, checkpointSteps = 1, loop, urls } = settings<EngineSettings>()
 const directory = await mkdtemp(join(tmpdir(), 'millrace-bench-'))
 const { store, reports } = inSteps(sqliteStore({ path: join(directory, 'store.sqlite') }), checkpointSteps)
 const sinks = {
@@ -40,7 +42,7 @@ const sinks = {
   table: sinkOf('table', (kafka ?? pubsub)?.topic, webhook?.url),
 }
 const engine = createEngine({
-  source: stagedSource({ warmup, table }),
+  source: stagedSource({ warmup, table }, urls),
   sinks: Object.values(sinks),
   store,
   lanes,

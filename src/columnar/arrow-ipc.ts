@@ -16,6 +16,7 @@ import type { Column } from './column-type.ts'
 import type { FileBytes } from './file-bytes.ts'
 import { arrowColumns } from './file-columns.ts'
 import { corrupt, overBudget } from './file-errors.ts'
+import { decompressLz4Frame } from './lz4-frame.ts'
 import type { PlannedChunk, ReadPlan } from './read-plan.ts'
 import type { Part, Slice } from './spans.ts'
 
@@ -67,8 +68,9 @@ async function bodyOf(
 }
 
 function checkCodec(name: string, type: CompressionType): void {
-  if (type === CompressionType.ZSTD && !compressionRegistry.get(type)) {
-    compressionRegistry.set(type, { decode: decompressZstd })
+  if (!compressionRegistry.get(type)) {
+    if (type === CompressionType.ZSTD) compressionRegistry.set(type, { decode: bounded(decompressZstd) })
+    if (type === CompressionType.LZ4_FRAME) compressionRegistry.set(type, { decode: bounded(decompressLz4Frame) })
   }
   if (compressionRegistry.get(type)) return
   throw new FormatError(
@@ -83,10 +85,16 @@ function checkCodec(name: string, type: CompressionType): void {
  */
 let mostBytes = 0
 
-function decompressZstd(bytes: Uint8Array): Uint8Array {
-  const found = zstdDecompressSync(bytes, { maxOutputLength: Math.max(1, Math.min(mostBytes, constants.MAX_LENGTH)) })
-  mostBytes -= found.length
-  return found
+function bounded(decompress: (bytes: Uint8Array, mostBytes: number) => Uint8Array) {
+  return (bytes: Uint8Array): Uint8Array => {
+    const found = decompress(bytes, Math.max(1, Math.min(mostBytes, constants.MAX_LENGTH)))
+    mostBytes -= found.length
+    return found
+  }
+}
+
+function decompressZstd(bytes: Uint8Array, maxOutputLength: number): Uint8Array {
+  return zstdDecompressSync(bytes, { maxOutputLength })
 }
 
 /** Each compressed buffer begins with its length when decompressed, or -1 where it is not compressed. */

@@ -20,12 +20,13 @@ export interface ArrowMessage {
 
 /** The schema first, then dictionaries and record batches; of a file all dictionaries before the first record batch. */
 export function arrowMessages(chunk: PlannedChunk, file: FileBytes): AsyncGenerator<ArrowMessage> {
-  return (chunk.format === 'arrow-file' ? fileMessages : streamMessages)(chunk.name, readAhead(file))
+  return (chunk.format === 'arrow-file' ? fileMessages : streamMessages)(chunk.name, inFewReads(file))
 }
 
 async function* streamMessages(name: string, file: FileBytes): AsyncGenerator<ArrowMessage> {
   let at = 0
   while (at < file.size) {
+    file.ahead?.([{ start: at, end: file.size }])
     const found = await messageAt(name, file, at)
     if (!found) break
     if (at === 0 && !found.message.isSchema()) throw corrupt(name, 'does not begin with a schema')
@@ -46,6 +47,7 @@ async function* fileMessages(name: string, file: FileBytes): AsyncGenerator<Arro
   const nothing = new Uint8Array(0)
   yield { message: Message.from(schema), head: nothing, bodyBytes: 0, body: async () => nothing }
   for (const { offset } of blocks) {
+    file.ahead?.([{ start: offset, end: file.size }])
     const found = await messageAt(name, file, offset)
     if (!found) throw corrupt(name, `has no message at byte ${offset}`)
     yield found
@@ -108,7 +110,7 @@ export function decoding<T>(name: string, decode: () => T): T {
 const AHEAD_BYTES = 16_384
 
 /** Reads a little further where little is read, so that the small pieces of a message cost one read and not three. */
-function readAhead(file: FileBytes): FileBytes {
+function inFewReads(file: FileBytes): FileBytes {
   let ahead: Uint8Array<ArrayBuffer> = new Uint8Array(0)
   let from = 0
   return {
@@ -121,6 +123,7 @@ function readAhead(file: FileBytes): FileBytes {
       }
       return ahead.subarray(start - from, end - from)
     },
+    ...(file.ahead ? { ahead: ranges => file.ahead!(ranges) } : {}),
     close: () => file.close(),
   }
 }

@@ -1,6 +1,7 @@
 /** A staged file as ranges of bytes, wherever it lies: on a disk, behind a URL, or in the hands of the host. */
 import { type FileHandle, open } from 'node:fs/promises'
 import { corrupt, missing, sizeProblem } from './file-errors.ts'
+import type { Ahead } from './read-ahead.ts'
 import type { FileAccess, OpenFile, PlannedChunk, RandomAccess } from './read-plan.ts'
 import { URL_RETRIES, type UrlRetries, urlBytes } from './url-bytes.ts'
 
@@ -11,7 +12,18 @@ export interface FileBytes {
    * until the bytes are there, and never again where the read fails.
    */
   read(start: number, end: number, spare?: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>>
+  /**
+   * What will be read next, in that order, in place of what was said before. A distant file is then read before it is asked; one on a
+   * disk has no such method, since its system reads ahead.
+   */
+  ahead?(ranges: readonly Range[]): void
   close(): Promise<void>
+}
+
+/** Bytes [start, end). */
+export interface Range {
+  readonly start: number
+  readonly end: number
 }
 
 /**
@@ -22,12 +34,13 @@ export async function openFileBytes(
   chunk: PlannedChunk,
   openFile: OpenFile,
   signal: AbortSignal,
-  retries: UrlRetries = URL_RETRIES,
+  { ahead, turn, retries = URL_RETRIES }: FileOptions = {},
 ): Promise<FileBytes> {
   const renew = (): Promise<FileAccess> => untilAborted(openFile(chunk.chunk), signal)
   const access = await renew()
+  if (turn && 'path' in access) await untilAborted(turn, signal)
   const bytes = await bytesOf(chunk, access, renew, signal, retries)
-  return {
+  const file: FileBytes = {
     size: chunk.bytes,
     async read(start, end, spare) {
       signal.throwIfAborted()
@@ -37,6 +50,15 @@ export async function openFileBytes(
     },
     close: () => bytes.close(),
   }
+  return ahead && !('path' in access) ? ahead.open(file) : file
+}
+
+export interface FileOptions {
+  /** Of the unit whose file it is. Undefined: nothing is read that was not asked for. */
+  readonly ahead?: Ahead
+  /** A file on a disk is not opened before: it is there at once. */
+  readonly turn?: Promise<void>
+  readonly retries?: UrlRetries
 }
 
 type Bytes = Pick<FileBytes, 'read' | 'close'>

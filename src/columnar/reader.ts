@@ -4,14 +4,15 @@ import { arrowParts } from './arrow-ipc.ts'
 import type { ByteSet } from './byte-set.ts'
 import { loadCompression } from './compress.ts'
 import { type Allocate, openEncoder, type SpanEncoder } from './encoder.ts'
-import { openFileBytes, untilAborted } from './file-bytes.ts'
+import { type FileOptions, openFileBytes, untilAborted } from './file-bytes.ts'
 import { inFile } from './file-errors.ts'
 import { newBuffer } from './memory.ts'
 import { parquetParts } from './parquet.ts'
+import { Ahead } from './read-ahead.ts'
 import type { FilledBatch, OpenFile, PlannedChunk, ReadPlan, SpanRead, UnitReader } from './read-plan.ts'
 import { type CompiledPredicate, compilePredicate } from './selection.ts'
-import { type Prune, type Span, spansOf } from './spans.ts'
-import { tableParts } from './table-columns.ts'
+import { type Part, type Prune, type Span, spansOf } from './spans.ts'
+import { TableColumns } from './table-columns.ts'
 import { loadTransform } from './transform.ts'
 import type { NamedSet } from './value-sets.ts'
 
@@ -123,14 +124,71 @@ async function* unitSpans(
   if (plan.encoding.kind === 'kafka-batch') await loadCompression(plan.encoding.compression)
   await loadTransform(plan.shape?.transform)
   const prune: Prune | undefined = (await loadPredicate())?.prune
-  for (const chunk of plan.chunks) {
-    const file = await openFileBytes(chunk, openFile, signal)
-    try {
-      const parts = chunk.format === 'parquet' ? parquetParts(chunk, file, plan) : arrowParts(chunk, file, plan)
-      const whole = plan.tableColumns ? tableParts(chunk, parts, plan.tableColumns, plan.spanRows) : parts
-      for await (const span of spansOf(chunk, plan.spanRows, whole, prune)) yield { chunk, span }
-    } finally {
-      await file.close()
+  const ahead = new Ahead()
+  const over = new AbortController()
+  const ending = AbortSignal.any([signal, over.signal])
+  const opened: { readonly turn: () => void; readonly opening: Promise<OpenedChunk> }[] = []
+  let next = 0
+  try {
+    for (const chunk of plan.chunks) {
+      // the first request of a file, and its answer, take their time as well
+      for (; next < plan.chunks.length && opened.length <= FILES_AHEAD; next++) {
+        const { promise: turn, resolve } = Promise.withResolvers<void>()
+        const opening = openChunk(plan.chunks[next]!, plan, openFile, { ahead, turn, prune, signal: ending })
+        opening.catch(() => {})
+        opened.push({ turn: resolve, opening })
+      }
+      opened[0]!.turn()
+      const { parts, close } = await opened[0]!.opening
+      for await (const span of spansOf(chunk, plan.spanRows, parts, prune)) yield { chunk, span }
+      opened.shift()
+      await close()
     }
+  } finally {
+    // whatever is awaited there ends, also where this was left by an error
+    over.abort(new CancelledError('the reading was ended'))
+    await Promise.allSettled(opened.map(async ({ opening }) => (await opening).close()))
+  }
+}
+
+/** Distant files of a unit that are opened while the one before is read. */
+const FILES_AHEAD = 4
+
+interface OpenedChunk {
+  readonly parts: AsyncGenerator<Part>
+  close(): Promise<void>
+}
+
+async function openChunk(
+  chunk: PlannedChunk,
+  plan: ReadPlan,
+  openFile: OpenFile,
+  { prune, signal, ...options }: FileOptions & { readonly prune: Prune | undefined; readonly signal: AbortSignal },
+): Promise<OpenedChunk> {
+  const file = await openFileBytes(chunk, openFile, signal, options)
+  const { tableColumns, spanRows } = plan
+  const table = tableColumns && new TableColumns(chunk, tableColumns, spanRows)
+  const skips: Prune = part => prune?.(table?.part(part) ?? part) ?? false
+  const found = chunk.format === 'parquet' ? parquetParts(chunk, file, plan, skips) : arrowParts(chunk, file, plan)
+  // the footer, which says what to read ahead; of Arrow IPC all will be read, and dictionaries may be large
+  let first: ReturnType<typeof found.next> | undefined
+  if (chunk.format === 'parquet') first = found.next()
+  else file.ahead?.([{ start: 0, end: file.size }])
+  first?.catch(() => {})
+  async function* parts(): AsyncGenerator<Part> {
+    try {
+      for (let { done, value } = await (first ?? found.next()); !done; { done, value } = await found.next())
+        yield table ? table.part(value) : value
+    } finally {
+      await found.return(undefined)
+    }
+  }
+  return {
+    parts: parts(),
+    async close() {
+      await first?.catch(() => {})
+      await found.return(undefined)
+      await file.close()
+    },
   }
 }

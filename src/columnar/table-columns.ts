@@ -11,32 +11,7 @@ import type { PlannedChunk } from './read-plan.ts'
 import type { ColumnRange, Part, Slice } from './spans.ts'
 import { keyOf } from './value-keys.ts'
 
-/** Throws `unsupported_type` where the file has a column of another type, or one that the table does not have. */
-export async function* tableParts(
-  chunk: PlannedChunk,
-  parts: AsyncGenerator<Part>,
-  columns: readonly Column[],
-  spanRows: number,
-): AsyncGenerator<Part> {
-  const table = new Table(chunk, columns, spanRows)
-  try {
-    for await (const part of parts) {
-      // all parts of a file have its columns
-      table.check(part.columns?.() ?? [])
-      yield {
-        ...part,
-        range: column => table.range(column, part),
-        async *decode(offset) {
-          for await (const slice of part.decode(offset)) yield table.slice(slice)
-        },
-      }
-    }
-  } finally {
-    await parts.return(undefined)
-  }
-}
-
-class Table {
+export class TableColumns {
   readonly #chunk: PlannedChunk
   readonly #columns: readonly Column[]
   readonly #constants: ReadonlyMap<string, Data>
@@ -53,7 +28,20 @@ class Table {
     )
   }
 
-  check(found: readonly Column[]): void {
+  /** A part with the table's columns. Throws `unsupported_type` where its file has a column of another type, or one that the table does not have. */
+  part(part: Part): Part {
+    // all parts of a file have its columns
+    this.#check(part.columns?.() ?? [])
+    const slices = (offset: number): AsyncGenerator<Slice> => this.#slices(part, offset)
+    return { ...part, range: column => this.#range(column, part), decode: slices }
+  }
+
+  async *#slices(part: Part, offset: number): AsyncGenerator<Slice> {
+    for await (const { rows, use } of part.decode(offset))
+      yield { rows, use: consume => use(batch => consume(this.#whole(batch))) }
+  }
+
+  #check(found: readonly Column[]): void {
     if (this.#found === found) return
     const { name: file } = this.#chunk
     for (const { name, native } of found) {
@@ -64,7 +52,7 @@ class Table {
     this.#found = found
   }
 
-  range(name: string, part: Part): ColumnRange | undefined {
+  #range(name: string, part: Part): ColumnRange | undefined {
     const column = this.#columns.find(each => each.name === name)
     if (this.#found?.some(each => each.name === name && each.native !== NO_TYPE)) return part.range?.(name)
     if (!column) return undefined
@@ -72,10 +60,6 @@ class Table {
     if (value === undefined || value === null) return { type: column.type, values: 'none' }
     const key = keyOf(value, column.type)
     return key && { type: column.type, values: { min: key, max: key } }
-  }
-
-  slice(slice: Slice): Slice {
-    return { rows: slice.rows, use: consume => slice.use(batch => consume(this.#whole(batch))) }
   }
 
   #whole(batch: RecordBatch): RecordBatch {

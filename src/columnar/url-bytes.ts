@@ -2,11 +2,13 @@
  * A staged file behind a URL, read by HTTP range requests (RFC 9110, section 14). A request that fails, or breaks off, is made again
  * for what is missing; an access that has expired is asked for anew.
  */
+import type { IncomingHttpHeaders } from 'node:http'
 import { setTimeout as pause } from 'node:timers/promises'
 import { ExponentialBackoff, fullJitterGenerator, type IBackoff } from 'cockatiel'
+import { Agent, type Dispatcher, interceptors } from 'undici'
 import { isMillraceError, SourceError } from '../core/errors.ts'
 import { readRetryAfter } from '../core/retry-after.ts'
-import type { FileBytes } from './file-bytes.ts'
+import type { FileBytes, Range } from './file-bytes.ts'
 import { corrupt, missing, rewritten, sizeProblem } from './file-errors.ts'
 import { newBuffer } from './memory.ts'
 import type { FileAccess, PlannedChunk } from './read-plan.ts'
@@ -52,20 +54,16 @@ export function urlBytes(
 
   /** One attempt at what is missing, and a second where the access had expired. */
   async function fetchRest(range: Range, bytes: Uint8Array, progress: Progress): Promise<void> {
-    const watch = new Watch(signal, retries.silenceMs)
     const rest = { start: range.start + progress.bytes, end: range.end }
-    try {
-      let used = await current
-      let response = await request(chunk, used, rest, watch)
-      if (isRefusal(response) && used.expiresAt !== undefined) {
-        await response.body?.cancel()
-        used = await renewed(used)
-        response = await request(chunk, used, rest, watch)
-      }
-      await fill(chunk, used, response, rest, { bytes, progress, watch })
-    } finally {
-      watch.close()
+    const attempt = (used: UrlAccess): Promise<number> =>
+      new Fetching(chunk, used, rest, { bytes, progress }).run(signal, retries.silenceMs)
+    let used = await current
+    let status = await attempt(used)
+    if (isRefusal(status) && used.expiresAt !== undefined) {
+      used = await renewed(used)
+      status = await attempt(used)
     }
+    if (isRefusal(status)) throw failed(chunk, `could not be fetched (HTTP ${status})`, false)
   }
 
   return {
@@ -99,94 +97,107 @@ export function urlBytes(
   }
 }
 
-interface Range {
-  readonly start: number
-  readonly end: number
-}
-
 /** How many bytes of a range are there. */
 interface Progress {
   bytes: number
 }
 
-/** Aborts with the parent, and when nothing was heard for too long. */
-class Watch {
-  readonly #abort = new AbortController()
-  readonly #parent: AbortSignal
-  readonly #timer: NodeJS.Timeout
-  readonly #onAbort = (): void => this.#abort.abort(this.#parent.reason)
-  silent = false
+/** Not `fetch`, whose streams would cost a lane more than its decoding: bytes go from the socket to where they belong. */
+const client: Dispatcher = new Agent().compose(interceptors.redirect({ maxRedirections: 5 }))
 
-  constructor(parent: AbortSignal, silenceMs: number) {
-    parent.throwIfAborted()
-    this.#parent = parent
-    parent.addEventListener('abort', this.#onAbort, { once: true })
-    this.#timer = setTimeout(() => {
-      this.silent = true
-      this.#abort.abort()
-    }, silenceMs)
+/** One request for `rest`, whose bytes go into `bytes` behind what is there already. */
+class Fetching implements Dispatcher.DispatchHandler {
+  readonly #chunk: PlannedChunk
+  readonly #access: UrlAccess
+  readonly #rest: Range
+  readonly #into: { readonly bytes: Uint8Array; readonly progress: Progress }
+  readonly #ended: PromiseWithResolvers<number> = Promise.withResolvers()
+  #controller: Dispatcher.DispatchController | undefined
+  #timer: NodeJS.Timeout | undefined
+  #status = 0
+  #over = false
+
+  constructor(
+    chunk: PlannedChunk,
+    access: UrlAccess,
+    rest: Range,
+    into: { readonly bytes: Uint8Array; readonly progress: Progress },
+  ) {
+    this.#chunk = chunk
+    this.#access = access
+    this.#rest = rest
+    this.#into = into
   }
 
-  get signal(): AbortSignal {
-    return this.#abort.signal
+  /** Resolves with the status: all is there, or the request was refused. Rejects with a `MillraceError` or the signal's reason. */
+  async run(signal: AbortSignal, silenceMs: number): Promise<number> {
+    signal.throwIfAborted()
+    const onAbort = (): void => this.#end(signal.reason)
+    signal.addEventListener('abort', onAbort, { once: true })
+    this.#timer = setTimeout(
+      () => this.#end(failed(this.#chunk, 'could not be fetched (the server went silent)', true)),
+      silenceMs,
+    )
+    try {
+      const { origin, pathname, search } = new URL(this.#access.url)
+      const range = `bytes=${this.#rest.start}-${this.#rest.end - 1}`
+      const headers = { ...this.#access.headers, range, 'accept-encoding': 'identity' }
+      client.dispatch(
+        { origin, path: pathname + search, method: 'GET', headers, headersTimeout: 0, bodyTimeout: 0 },
+        this,
+      )
+      return await this.#ended.promise
+    } finally {
+      clearTimeout(this.#timer)
+      signal.removeEventListener('abort', onAbort)
+    }
   }
 
-  heard(): void {
-    this.#timer.refresh()
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller
   }
 
-  close(): void {
-    clearTimeout(this.#timer)
-    this.#parent.removeEventListener('abort', this.#onAbort)
-    // ends what is left of an answer that nobody reads on
-    this.#abort.abort()
+  onResponseStart(_: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
+    this.#timer?.refresh()
+    this.#status = status
+    const problem = problemOf(this.#chunk, this.#access, { status, headers }, this.#rest)
+    if (problem) this.#end(problem)
+  }
+
+  onResponseData(_: Dispatcher.DispatchController, data: Buffer): void {
+    if (this.#over || isRefusal(this.#status)) return
+    this.#timer?.refresh()
+    const { bytes, progress } = this.#into
+    if (data.length > bytes.length - progress.bytes) {
+      this.#end(failed(this.#chunk, 'came with more bytes than were asked for', false))
+      return
+    }
+    bytes.set(data, progress.bytes)
+    progress.bytes += data.length
+  }
+
+  onResponseEnd(): void {
+    const { bytes, progress } = this.#into
+    const isShort = !isRefusal(this.#status) && progress.bytes < bytes.length
+    const problem = `came with ${progress.bytes} bytes where ${bytes.length} were asked for`
+    if (isShort) this.#ended.reject(failed(this.#chunk, problem, true))
+    else this.#ended.resolve(this.#status)
+  }
+
+  onResponseError(_: Dispatcher.DispatchController, error: Error & { readonly code?: unknown }): void {
+    const code = typeof error.code === 'string' ? ` (${error.code})` : ''
+    this.#ended.reject(failed(this.#chunk, `could not be fetched${code}`, true, { cause: error }))
+  }
+
+  /** Before its time: the connection is given up with what is left of the answer. */
+  #end(error: unknown): void {
+    this.#over = true
+    this.#ended.reject(error)
+    this.#controller?.abort(new Error('the request was ended'))
   }
 }
 
-async function request(chunk: PlannedChunk, access: UrlAccess, rest: Range, watch: Watch): Promise<Response> {
-  const headers = { ...access.headers, range: `bytes=${rest.start}-${rest.end - 1}` }
-  const response = await received(chunk, fetch(access.url, { headers, signal: watch.signal }), watch)
-  watch.heard()
-  return response
-}
-
-/** Reads the answer for `rest` into `bytes`, behind what is there already. */
-async function fill(
-  chunk: PlannedChunk,
-  used: UrlAccess,
-  response: Response,
-  rest: Range,
-  { bytes, progress, watch }: { readonly bytes: Uint8Array; readonly progress: Progress; readonly watch: Watch },
-): Promise<void> {
-  const problem = problemOf(chunk, used, response, rest)
-  if (problem) throw problem
-  const reader = response.body!.getReader()
-  for (;;) {
-    const { done, value } = await received(chunk, reader.read(), watch)
-    if (done) break
-    watch.heard()
-    if (value.length > bytes.length - progress.bytes)
-      throw failed(chunk, 'came with more bytes than were asked for', false)
-    bytes.set(value, progress.bytes)
-    progress.bytes += value.length
-  }
-  if (progress.bytes < bytes.length)
-    throw failed(chunk, `came with ${progress.bytes} bytes where ${bytes.length} were asked for`, true)
-}
-
-async function received<T>(chunk: PlannedChunk, work: Promise<T>, watch: Watch): Promise<T> {
-  try {
-    return await work
-  } catch (error) {
-    if (watch.silent) throw failed(chunk, 'could not be fetched (the server went silent)', true)
-    // what `fetch` itself says may name the URL; the system's error behind it does not
-    const { cause } = error as { cause?: { code?: unknown } }
-    const code = typeof cause?.code === 'string' ? ` (${cause.code})` : ''
-    throw failed(chunk, `could not be fetched${code}`, true, { cause })
-  }
-}
-
-function isRefusal({ status }: Response): boolean {
+function isRefusal(status: number): boolean {
   // 400: that of S3 for temporary credentials that have expired
   return status === 400 || status === 401 || status === 403 || status === 410
 }
@@ -196,20 +207,26 @@ function asUrl(chunk: PlannedChunk, access: FileAccess): UrlAccess {
   throw failed(chunk, 'was behind a URL that expired, and no longer is behind one', false)
 }
 
+interface Answer {
+  readonly status: number
+  readonly headers: IncomingHttpHeaders
+}
+
+/** Of an answer that is neither the bytes nor a refusal. */
 function problemOf(
   chunk: PlannedChunk,
   { headers: sent }: UrlAccess,
-  response: Response,
+  { status, headers }: Answer,
   rest: Range,
 ): Error | undefined {
-  const { status, headers } = response
+  if (isRefusal(status)) return undefined
   if (status === 200 || status === 206) {
     for (const [condition, state] of CONDITIONS) {
-      const [expected, found] = [sent?.[condition], headers.get(state)]
-      if (expected !== undefined && found !== null && found !== expected) return rewritten(chunk.name)
+      const [expected, found] = [sent?.[condition], headers[state]]
+      if (expected !== undefined && found !== undefined && found !== expected) return rewritten(chunk.name)
     }
   }
-  if (status === 206) return rangeProblem(chunk, headers.get('content-range'), rest)
+  if (status === 206) return rangeProblem(chunk, headers['content-range'], rest)
   if (status === 200 && rest.start === 0 && rest.end === chunk.bytes) return undefined
   if (status === 200)
     return failed(chunk, 'lies on a server that ignores range requests: serve it from one that answers 206', false)
@@ -217,7 +234,7 @@ function problemOf(
   if (status === 412) return rewritten(chunk.name)
   if (status === 416) return corrupt(chunk.name, `has fewer bytes than the ${chunk.bytes} that were staged`)
   const mayPass = status >= 500 || status === 408 || status === 425 || status === 429
-  const retryAfterMs = readRetryAfter(headers.get('retry-after') ?? undefined)
+  const retryAfterMs = readRetryAfter(headers['retry-after'])
   return failed(chunk, `could not be fetched (HTTP ${status})`, mayPass, {
     ...(retryAfterMs === undefined ? {} : { retryAfterMs: Math.min(retryAfterMs, MOST_RETRY_AFTER_MS) }),
   })
@@ -233,7 +250,7 @@ const CONDITIONS = [
 /** Of what a server may ask for; a unit that waits holds memory. */
 const MOST_RETRY_AFTER_MS = 60_000
 
-function rangeProblem(chunk: PlannedChunk, header: string | null, { start, end }: Range): Error | undefined {
+function rangeProblem(chunk: PlannedChunk, header: string | undefined, { start, end }: Range): Error | undefined {
   const match = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(header ?? '')
   if (!match) return failed(chunk, 'came without a Content-Range', false)
   if (Number(match[1]) !== start || Number(match[2]) !== end - 1)

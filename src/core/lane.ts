@@ -115,6 +115,7 @@ export class Lane {
     const opened = this.#rpc.call<void>('open', [id, plan])
     opened.catch(() => {})
     const calls = new Waits()
+    let chunks = 0
     const call = async <T>(method: string): Promise<T> => {
       reader.busy = true
       try {
@@ -127,7 +128,12 @@ export class Lane {
       }
     }
     return {
-      next: () => call<SpanRead | undefined>('next'),
+      next: async () => {
+        const span = await call<SpanRead | undefined>('next')
+        // not the one that was opened last: files are opened ahead of their turn
+        if (span?.last) reader.file = plan.chunks[++chunks]?.name ?? reader.file
+        return span
+      },
       cut: () => call<readonly FilledBatch[]>('cut'),
       release: bytes => this.#giveBack(bytes),
       close: async () => {
@@ -217,7 +223,6 @@ export class Lane {
 
   async #access(id: number, chunk: number): Promise<RemoteAccess> {
     const reader = this.#reader(id)
-    reader.file = reader.plan.chunks.find(each => each.chunk === chunk)!.name
     const access = await reader.openFile(chunk)
     if (!('read' in access)) return access
     return { handle: reader.files.push(access) - 1, byteLength: access.byteLength }

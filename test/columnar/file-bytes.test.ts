@@ -26,7 +26,7 @@ const HASTY: UrlRetries = {
 }
 
 async function opened(access: FileAccess, signal = new AbortController().signal) {
-  const file = await openFileBytes(chunk, async () => access, signal, HASTY)
+  const file = await openFileBytes(chunk, async () => access, signal, { retries: HASTY })
   cleanups.push(() => file.close())
   return file
 }
@@ -293,6 +293,14 @@ describe('a file behind a URL', () => {
       code: 'file_corrupt',
       message: 'the staged file "part-7.parquet" was written again since it was staged: create the backfill again',
     })
+  })
+
+  test('may be elsewhere than its URL says', async () => {
+    const url = await serve((request, response) => {
+      if (request.url === '/secret') response.writeHead(302, { location: '/moved' }).end()
+      else ranges(request, response)
+    })
+    expect(await (await opened({ url })).read(3, 9)).toEqual(content.slice(3, 9))
   })
 
   test('is read into the memory that is offered', async () => {

@@ -90,12 +90,34 @@ describe('a unit', () => {
     await reader.close()
   })
 
-  test('opens a file only when it comes to it', async () => {
-    const accesses = files.map(file => countingAccess(file.bytes))
-    const reader = open({}, [], accesses)
-    for (let span = 0; span < 5; span++) await reader.next()
-    expect(accesses.map(({ reads }) => reads.length > 0)).toEqual([true, true, false, false])
+  test('opens distant files a little ahead of their turn, and closes them all', async () => {
+    const [file] = files as readonly [TestFile]
+    const accesses = Array.from({ length: 8 }, () => countingAccess(file.bytes))
+    const chunks = accesses.map((_, chunk) => chunkOf(file.bytes, 'parquet', 0, chunk))
+    const reader = openUnitReader(planOf(chunks), async chunk => accesses[chunk]!, noValueSet)
+    const opened = () => accesses.filter(({ reads }) => reads.length > 0).length
+    for (let span = 0; span < 4; span++) await reader.next()
+    await expect.poll(opened).toBe(5)
+    await reader.next()
+    await expect.poll(opened).toBe(6)
     await reader.close()
+    await expect(reader.next()).rejects.toMatchObject({ code: 'cancelled' })
+  })
+
+  test('opens a file on a disk when it comes to it', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'reader-'))
+    try {
+      const [file] = files as readonly [TestFile]
+      await writeFile(join(folder, '0'), file.bytes)
+      const chunks = [0, 1].map(chunk => chunkOf(file.bytes, 'parquet', 0, chunk))
+      const reader = openUnitReader(planOf(chunks), async chunk => ({ path: join(folder, String(chunk)) }), noValueSet)
+      for (let span = 0; span < 4; span++) expect(await reader.next()).toMatchObject({ chunk: 0 })
+      await writeFile(join(folder, '1'), file.bytes)
+      expect(await reader.next()).toMatchObject({ chunk: 1, row: 0 })
+      await reader.close()
+    } finally {
+      await rm(folder, { recursive: true })
+    }
   })
 
   test('hands out identities and columns as text', async () => {

@@ -1,12 +1,6 @@
 /** Several ranges of a file: those that lie close to each other are read at once, and into memory that was used before. */
-import type { FileBytes } from '../file-bytes.ts'
+import type { FileBytes, Range } from '../file-bytes.ts'
 import { newBuffer } from '../memory.ts'
-
-/** Bytes [start, end). */
-export interface Range {
-  readonly start: number
-  readonly end: number
-}
 
 /**
  * Hands the bytes of each range, in their order, to `use`, which must be done with them when it returns. Fresh memory for
@@ -38,7 +32,7 @@ interface Read extends Range {
   readonly parts: readonly (Range & { readonly index: number })[]
 }
 
-function mergeRanges(ranges: readonly Range[]): readonly Read[] {
+export function mergeRanges(ranges: readonly Range[]): readonly Read[] {
   const inOrder = ranges.map((range, index) => ({ ...range, index })).sort((a, b) => a.start - b.start)
   const reads: Read[] = []
   for (const part of inOrder) {

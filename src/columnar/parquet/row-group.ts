@@ -1,5 +1,5 @@
 /** Reads a row group and decodes it in the kernel. */
-import type { FileBytes } from '../file-bytes.ts'
+import type { FileBytes, Range } from '../file-bytes.ts'
 import { corrupt, overBudget } from '../file-errors.ts'
 import type { Kernel } from '../kernel.ts'
 import type { RowGroup } from '../parquet-footer.ts'
@@ -44,12 +44,16 @@ export async function decodeRowGroup(
   const { name, title, group } = flat
   const stored = group.columns.reduce((sum, { total_compressed_size }) => sum + total_compressed_size, 0)
   if (stored > budget) throw overBudget(name, title, stored, budget)
-  const ranges = group.columns.map(({ data_page_offset: data, dictionary_page_offset: dictionary, ...column }) => {
+  return withRanges(file, columnRanges(group), chunks => decodeChunks(kernel, flat, chunks, budget))
+}
+
+/** Where the columns of a row group lie. */
+export function columnRanges({ columns }: RowGroup): readonly Range[] {
+  return columns.map(({ data_page_offset: data, dictionary_page_offset: dictionary, ...column }) => {
     // 0: some writers' way to say that there is none
     const start = dictionary ? Math.min(dictionary, data) : data
     return { start, end: start + column.total_compressed_size }
   })
-  return withRanges(file, ranges, chunks => decodeChunks(kernel, flat, chunks, budget))
 }
 
 function decodeChunks(

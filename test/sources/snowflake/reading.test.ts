@@ -62,7 +62,7 @@ describe('files are read', () => {
     expect(left).toBeGreaterThan(500_000)
     const before = { ...server.served }
     await countIn(source, { files: [files[0]!] })
-    expect(server.served.requests).toBeGreaterThan(before.requests + 1)
+    expect(server.served.requests).toBeGreaterThan(before.requests)
     expect(server.served.bytes - before.bytes).toBeLessThan(2 * files[0]!.bytes)
   })
 
