@@ -7,6 +7,7 @@ import { readBound, readLiteral, type Scalar } from '../columnar/literal.ts'
 import type { ValueList } from '../columnar/predicate.ts'
 import type { Source, StageFilter, StageRequest } from '../sources/source.ts'
 import type { Store } from '../stores/store.ts'
+import { closest } from './close-names.ts'
 import { type DestinationName, findNamed, nameOf } from './destination-name.ts'
 import { type Problem, RequestError, StoreError } from './errors.ts'
 import { hashUuid } from './hash-uuid.ts'
@@ -97,7 +98,7 @@ function resolveDestinations(
   return destinations.map((destination, index) => {
     const { type, name } = destination
     if (!known.includes(nameOf(destination))) {
-      const message = `unknown destination ${nameOf(destination)}; ${thereAre(known)}`
+      const message = `unknown destination ${nameOf(destination)}; ${thereAre(known, nameOf(destination))}`
       problems.push({ path: `destinations[${index}]`, message })
     }
     return { type, name, uid: destinationUid(type, name) }
@@ -150,7 +151,7 @@ async function resolveTable(
 ): Promise<TableSchema | undefined> {
   const tables = await source.tables()
   if (tables.includes(table)) return source.describe(table, signal)
-  problems.push({ path: 'table', message: `unknown table ${table}; ${thereAre(tables)}` })
+  problems.push({ path: 'table', message: `unknown table ${table}; ${thereAre(tables, table)}` })
   return undefined
 }
 
@@ -198,7 +199,7 @@ async function resolveFilter(
     const names = schema.columns.map(each => each.name)
     problems.push({
       path: 'filter.column',
-      message: `unknown column ${filter.column} in ${schema.table}; ${thereAre(names)}`,
+      message: `unknown column ${filter.column} in ${schema.table}; ${thereAre(names, filter.column)}`,
     })
     return undefined
   }
@@ -280,8 +281,11 @@ function problemReporter(
 
 const MOST_NAMES = 30
 
-function thereAre(names: readonly string[]): string {
+/** Of more names than anybody would read those that come near what was `wanted` are among the first. */
+function thereAre(names: readonly string[], wanted = ''): string {
   if (names.length === 0) return 'there are none'
-  const more = names.length > MOST_NAMES ? ` and ${names.length - MOST_NAMES} more` : ''
-  return `there ${names.length === 1 ? 'is' : 'are'} ${names.slice(0, MOST_NAMES).join(', ')}${more}`
+  const isLong = names.length > MOST_NAMES
+  const ordered = isLong ? [...new Set([...closest(wanted, names), ...names])] : names
+  const more = isLong ? ` and ${names.length - MOST_NAMES} more` : ''
+  return `there ${names.length === 1 ? 'is' : 'are'} ${ordered.slice(0, MOST_NAMES).join(', ')}${more}`
 }

@@ -1,6 +1,6 @@
 /** Snowflake, through `snowflake-sdk`. */
 import { join, resolve } from 'node:path'
-import { openFileBytes } from '../columnar/file-bytes.ts'
+import { openFileBytes, untilAborted } from '../columnar/file-bytes.ts'
 import { closest } from '../core/close-names.ts'
 import { CancelledError, ConfigError, SourceError } from '../core/errors.ts'
 import { check } from './snowflake/check.ts'
@@ -107,10 +107,8 @@ export function snowflakeSource(options: SnowflakeSourceOptions): Source {
   async function access(file: StagedFile, signal: AbortSignal): Promise<FileAccess> {
     if (!/^[A-Za-z0-9_-]{1,64}\/\d+\/[^/]+$/.test(file.name)) throw foreign('file', file.name)
     const path = location.prefix + file.name
-    const found =
-      reading === 'url' ? await presignedUrl(sessions, location, path, lifetimeSeconds) : spool.access(path, file)
-    signal.throwIfAborted()
-    return found
+    if (reading === 'download') return spool.access(path, file)
+    return untilAborted(presignedUrl(sessions, location, path, lifetimeSeconds), signal)
   }
 
   async function read(file: StagedFile, start: number, end: number): Promise<Uint8Array> {
@@ -127,8 +125,8 @@ export function snowflakeSource(options: SnowflakeSourceOptions): Source {
 
     async describe(table, signal) {
       const relation = relationOf(table)
-      const columns = await sessions.use(connection => readColumns(connection, relation, keepNames))
-      signal.throwIfAborted()
+      const described = sessions.use(connection => readColumns(connection, relation, keepNames))
+      const columns = await untilAborted(described, signal)
       return checkedSchema({
         table,
         partitionKeys: tables[table]!.partitionKeys,
@@ -139,8 +137,7 @@ export function snowflakeSource(options: SnowflakeSourceOptions): Source {
     async stage(request, saved, save, signal) {
       const relation = relationOf(request.schema.table)
       requireStagingId(request.stagingId)
-      await stageIsReadable()
-      signal.throwIfAborted()
+      await untilAborted(stageIsReadable(), signal)
       const discarded = new AbortController()
       const either = AbortSignal.any([signal, discarded.signal])
       const work = unload({ sessions, location, relation, keepNames, request }, saved, save, either)
@@ -163,7 +160,7 @@ export function snowflakeSource(options: SnowflakeSourceOptions): Source {
 
     async estimate(request, signal) {
       const relation = relationOf(request.schema.table)
-      return estimate({ sessions, location, relation, keepNames, request }, signal)
+      return untilAborted(estimate({ sessions, location, relation, keepNames, request }, signal), signal)
     },
 
     access,

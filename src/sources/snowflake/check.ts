@@ -113,6 +113,7 @@ export async function check(checked: Checked, signal: AbortSignal): Promise<read
     async connection => {
       const table = quoteNames([...schema, `MILLRACE_VALUES_${randomUUID()}`])
       await execute(connection, 'cannot make one', `CREATE OR REPLACE TEMPORARY TABLE ${table} (V VARCHAR)`)
+      await execute(connection, 'cannot drop it', `DROP TABLE IF EXISTS ${table}`)
       return undefined
     },
     () =>

@@ -7,7 +7,7 @@ import { columnOf, copyStatement, literals, MOST_INLINE_VALUES, matching, rowsQu
 import type { Sessions } from './sessions.ts'
 import { execute, type Row } from './statements.ts'
 import { ALIAS, readColumns } from './table.ts'
-import { loadValues } from './values.ts'
+import { dropTable, loadValues } from './values.ts'
 
 interface Estimated {
   readonly sessions: Sessions
@@ -35,6 +35,7 @@ export async function estimate(
     signal.throwIfAborted()
     const counted = await execute(connection, doing, `SELECT COUNT(*) AS N ${matching(request, table, list)}`)
     signal.throwIfAborted()
+    if (filter && filter.list.count > MOST_INLINE_VALUES) await dropTable(connection, place)
     const rows = Number(counted[0]!['N'])
     const known = sizeOf(await execute(connection, doing, showTable(relation)), relation)
     const bytes = rows === 0 ? 0 : known && Math.ceil((known.bytes * rows) / known.rows)

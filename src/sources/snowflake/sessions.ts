@@ -63,7 +63,12 @@ function own(options: ConnectionOptions): Sessions {
     const driver = await loadClient()
     // a tag of the connection would take the place of each statement's; a session that is left goes on with what runs in it
     const { queryTag: _, ...rest } = options as ConnectionOptions & { queryTag?: string }
-    const connection = driver.createConnection({ application: 'millrace', ...rest, serverSessionKeepAlive: true })
+    const connection = driver.createConnection({
+      application: 'millrace',
+      sfRetryMaxLoginRetries: 3,
+      ...rest,
+      serverSessionKeepAlive: true,
+    })
     await login(connection)
     await prepare(connection)
     return connection

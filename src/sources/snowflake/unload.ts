@@ -10,7 +10,7 @@ import { copyStatement, literals, MOST_INLINE_VALUES, rowsQuery } from './query.
 import type { Sessions } from './sessions.ts'
 import { cancel, execute, type Row, resultOf, submit } from './statements.ts'
 import { readColumns } from './table.ts'
-import { loadValues } from './values.ts'
+import { dropTable, loadValues } from './values.ts'
 
 export interface Unload {
   readonly sessions: Sessions
@@ -40,10 +40,13 @@ export async function unload(
   const doing = `cannot stage ${request.schema.table}`
   let state = await takeUp(work, saved)
   for (let failures = 0; ; ) {
+    const next = attemptOf(saved) + failures + 1
+    const begun = state
     try {
-      state ??= await begin(work, attemptOf(saved) + failures + 1, save, signal)
+      state ??= await begin(work, next, save, signal)
       const { attempt, queryId } = state
       const rows = await resultOf(sessions, doing, queryId, signal)
+      await dropValues(work, attempt)
       return stagedFiles(rows, request.stagingId, attempt)
     } catch (error) {
       if (signal.aborted) {
@@ -52,7 +55,9 @@ export async function unload(
       }
       failures++
       if (!mayPass(error) || failures >= MOST_ATTEMPTS) throw error
-      state = undefined
+      // what was submitted may run all the same, although nobody said so
+      const isUnknown = begun === undefined && state === undefined
+      state = isUnknown ? await takeUp(work, { attempt: next, jobId: request.jobId }) : undefined
     }
   }
 }
@@ -76,7 +81,10 @@ async function begin(work: Unload, attempt: number, save: SaveState, signal: Abo
   const { jobId, stagingId, filter, schema } = request
   signal.throwIfAborted()
   await save({ attempt, jobId })
+  let submitted = false
   const queryId = await sessions.use(async connection => {
+    // the session ended over it: the statement may run all the same, and two must not write to the same place
+    if (submitted) throw new SourceError(`cannot stage ${schema.table}: the submission was not answered`)
     const columns = await readColumns(connection, relation, keepNames)
     signal.throwIfAborted()
     const list = !filter
@@ -88,10 +96,18 @@ async function begin(work: Unload, attempt: number, save: SaveState, signal: Abo
     const directory = `${stagingPath(location, stagingId)}${attempt}/`
     const copy = copyStatement(location.stage, directory, query, request)
     signal.throwIfAborted()
+    submitted = true
     return submit(connection, `cannot stage ${schema.table}`, copy, tagOf(request, attempt))
   })
   await save({ attempt, jobId, queryId })
   return { attempt, queryId }
+}
+
+/** Where the session is still the same; else the table goes with its session. */
+async function dropValues({ sessions, location, request }: Unload, attempt: number): Promise<void> {
+  if ((request.filter?.list.count ?? 0) <= MOST_INLINE_VALUES) return
+  const place = { schema: schemaOf(location), id: `${request.stagingId}_${attempt}` }
+  await sessions.use(connection => dropTable(connection, place)).catch(() => {})
 }
 
 function schemaOf({ names }: StageLocation): readonly string[] {

@@ -17,10 +17,10 @@ const DOING = 'cannot load the filter values'
 export async function loadValues(
   connection: Connection,
   filter: StageFilter,
-  { schema, id }: { readonly schema: readonly string[]; readonly id: string },
+  place: Place,
   signal: AbortSignal,
 ): Promise<string> {
-  const table = quoteNames([...schema, `MILLRACE_VALUES_${id}`])
+  const table = tableAt(place)
   await execute(connection, DOING, `CREATE OR REPLACE TEMPORARY TABLE ${table} (V VARCHAR)`)
   for await (const piece of pieces(filter)) {
     signal.throwIfAborted()
@@ -28,6 +28,19 @@ export async function loadValues(
     await execute(connection, DOING, insert, { binds: [piece] })
   }
   return `SELECT ${valueExpression('V', filter.type)} FROM ${table}`
+}
+
+export async function dropTable(connection: Connection, place: Place): Promise<void> {
+  await execute(connection, 'cannot drop the filter values', `DROP TABLE IF EXISTS ${tableAt(place)}`)
+}
+
+interface Place {
+  readonly schema: readonly string[]
+  readonly id: string
+}
+
+function tableAt({ schema, id }: Place): string {
+  return quoteNames([...schema, `MILLRACE_VALUES_${id}`])
 }
 
 /** As JSON arrays of texts. */

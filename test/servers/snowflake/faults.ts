@@ -44,8 +44,8 @@ interface RequestFault {
   readonly name: string
   readonly kind: 'request'
   readonly where: RegExp
-  /** A status; `drop`: the connection ends unanswered; `drop-after`: it does when all was done; `expired`: the session's token is. */
-  readonly how: number | 'drop' | 'drop-after' | 'expired'
+  /** A status; `drop`: the connection ends unanswered; `drop-after`: it does when all was done; `expired`: the session's token is; `ended`: the session is gone. */
+  readonly how: number | 'drop' | 'drop-after' | 'expired' | 'ended'
 }
 
 interface UnloadFault {

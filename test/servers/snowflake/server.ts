@@ -70,6 +70,7 @@ export async function startSnowflake(): Promise<SnowflakeServer> {
       return
     }
     if (fault?.how === 'expired') expireTokens()
+    if (fault?.how === 'ended') accounts.sessions.clear()
     const answer = await answerTo(request, url, body === '' ? {} : JSON.parse(body))
     if (fault?.how === 'drop-after') return void response.destroy()
     response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(answer))

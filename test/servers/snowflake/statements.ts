@@ -53,6 +53,7 @@ const HANDLERS: readonly (readonly [RegExp, Handler])[] = [
   [/^LIST (@\S+)$/, list],
   [/^GET '(@[^']*)' 'file:\/\/([^']*)'$/, get],
   [/^CREATE OR REPLACE TEMPORARY TABLE (\S+) \(V VARCHAR\)$/, createTemporary],
+  [/^DROP TABLE IF EXISTS (\S+)$/, dropTemporary],
   [/^INSERT INTO (\S+) (SELECT .*)$/s, insert],
   [/^SELECT /, select],
 ]
@@ -278,6 +279,18 @@ async function createTemporary(
   await warehouse.connected(connection => connection.run(`CREATE TABLE ${name} (V VARCHAR)`))
   session.temporary.set(JSON.stringify(partsOf(reference!)), name)
   return status('Table successfully created.')
+}
+
+async function dropTemporary(
+  [, reference]: RegExpExecArray,
+  { session }: Running,
+  { warehouse }: World,
+): Promise<ResultSet> {
+  const key = JSON.stringify(partsOf(reference!))
+  const name = session.temporary.get(key)
+  session.temporary.delete(key)
+  if (name) await warehouse.connected(connection => connection.run(`DROP TABLE ${name}`))
+  return status('dropped')
 }
 
 async function insert(

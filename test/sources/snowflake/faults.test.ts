@@ -86,7 +86,20 @@ describe('staging gives every row once, with one unload,', () => {
     const attempt = await begin(stagingId, choice)
     expect(await rowsOf(attempt)).toBe(name.includes('values') ? 3_000 : ROWS)
     expect(unloadsOf(stagingId)).toBe(1)
+    const left = [...server.accounts.sessions.values()].flatMap(({ temporary }) => [...temporary.keys()])
+    expect(left).toEqual([])
     if (name !== 'nothing') expect(server.faults.happened.length).toBeGreaterThan(before)
+    await discardWhole(attempt)
+  })
+})
+
+describe('a submission that nobody answered', () => {
+  it('is found by its tag, and not made twice', async () => {
+    server.faults.request('lost', UNLOAD, 'drop-after')
+    server.faults.request('gone', UNLOAD, 'ended')
+    const attempt = await begin('unanswered')
+    expect(await rowsOf(attempt)).toBe(ROWS)
+    expect(unloadsOf('unanswered')).toBe(1)
     await discardWhole(attempt)
   })
 })
